@@ -1,0 +1,103 @@
+"""Axes of tensors as tuples of factor classes, and how each parameter is used along them.
+
+The output axis of a grouped-query projection is ``("c1", "c2", "c3")``: kv_heads x group x head_dim.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from mupfx.core.vocabulary import Kind, Reason, Role, Status
+
+Axis = tuple[str, ...]
+"""Factor class names of one dimension, outermost first; empty for a dimension of size one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactorClass:
+    """Factors that must be equal, everywhere in the graph."""
+
+    name: str
+    size: int
+    kind: Kind
+    status: Status
+    reason: Reason | None
+    """Why it is finite; None for width."""
+    evidence: str
+    """The sentence behind the answer, naming an op."""
+    label: str
+    """A word for people: ``head_dim``, ``kv_heads``, ``width``; else the name."""
+    base_size: int | None = None
+    """Its size in the base, where a base model was given."""
+
+    @property
+    def ratio(self) -> Fraction | None:
+        """Size over base size; None without a base model."""
+        return None if self.base_size is None else Fraction(self.size, self.base_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of a parameter by the graph."""
+
+    parameter: str
+    node: str
+    op: str
+    fan_in: tuple[int, ...]
+    """Dimensions contracted with an activation."""
+    fan_out: tuple[int, ...]
+    """Dimensions that live on in the result."""
+    index: tuple[int, ...] = ()
+    """Dimensions looked up by index: a contraction with a one-hot vector."""
+    where: str = ""
+    """The user's source line."""
+    companion: str | None = None
+    """For a bias: the weight it is added beside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    """A product of two activations: attention logits, attention values, a scan, an inner product."""
+
+    node: str
+    left: str
+    right: str
+    contracted: tuple[str, ...]
+    """Factor classes summed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """What the axis pass found."""
+
+    classes: Mapping[str, FactorClass]
+    nodes: Mapping[str, tuple[Axis, ...]]
+    """Axes of each tensor-valued node."""
+    parameters: Mapping[str, tuple[Axis, ...]]
+    uses: tuple[Use, ...]
+    contractions: tuple[Contraction, ...]
+    unknown_ops: Mapping[str, str]
+    """Node name to op, where neither a rule nor a probe could answer."""
+    base_shapes: Mapping[str, tuple[int, ...]]
+    """Shapes of the parameters in the base model; empty without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRole:
+    """The role of one parameter, from all of its uses."""
+
+    name: str
+    shape: tuple[int, ...]
+    axes: tuple[Axis, ...]
+    role: Role
+    fan_in: tuple[int, ...]
+    fan_out: tuple[int, ...]
+    status: Status
+    uses: tuple[tuple[Role, Use], ...]
+    tied_to: tuple[str, ...]
+    why: str
+    """One sentence of evidence."""
+    tied_readout: bool = False
+    """Used as an embedding and as a readout."""
+    companion: str | None = None
+    """For a bias: the weight it is added beside."""

@@ -1,0 +1,33 @@
+"""How much every factor class and every stream grew from the base to this model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Ratios:
+    """Size here over size at the base; finite classes have ratio one."""
+
+    classes: Mapping[str, Fraction]
+    depth: Mapping[str, Fraction] = field(default_factory=dict)
+    """By stream name."""
+    description: Mapping[str, Any] = field(default_factory=dict)
+    """What the base was, for the plan: plain JSON."""
+    findings: tuple[str, ...] = ()
+    """What the reader should know: vocabulary grew, this is the base model."""
+
+    def of_axis(self, axis: tuple[str, ...]) -> Fraction:
+        """Ratio of one dimension, the product over its factors."""
+        total = Fraction(1)
+        for name in axis:
+            total *= self.classes.get(name, Fraction(1))
+        return total
+
+    def of_axes(self, axes: tuple[tuple[str, ...], ...], dims: tuple[int, ...]) -> Fraction:
+        """Ratio of several dimensions together."""
+        total = Fraction(1)
+        for dim in dims:
+            total *= self.of_axis(axes[dim])
+        return total

@@ -1,0 +1,45 @@
+"""A parametrization is a table of exponents, one row a role, in the canonical gauge.
+
+In the canonical gauge every stored weight is the weight the forward pass multiplies by. Only three
+numbers a role are independent: the init std, the learning rate of a scale-invariant optimizer
+(Adam), and the gradient's size; the learning rate of SGD is their quotient.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mupfx.core.power import ONE, Power
+from mupfx.core.vocabulary import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The exponents of one role, and where they come from."""
+
+    init_std: Power
+    lr_adam: Power
+    gradient: Power
+    source: str
+    contraction: Power | None = None
+    """The init std is further multiplied by ``min(1, contraction)``: the spectral condition for
+    layers whose fan-in and fan-out do not grow alike."""
+
+    @property
+    def lr_sgd(self) -> Power:
+        """Learning rate of plain gradient descent: ``lr_adam / gradient``."""
+        return self.lr_adam / self.gradient
+
+
+@dataclass(frozen=True, slots=True)
+class Parametrization:
+    """Rules by role, and the multipliers that belong to sites instead of weights."""
+
+    name: str
+    source: str
+    rules: Mapping[Role, Rule]
+    attention: Power = ONE
+    """Multiplier of attention logits written with 1/sqrt(head_dim), in ``head_dim``."""
+    attention_source: str = ""
+    tied_readout: Power = ONE
+    """Multiplier of the output use of a tied embedding, in ``fan_in``."""
+    tied_readout_source: str = ""

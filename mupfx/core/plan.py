@@ -1,0 +1,234 @@
+"""The plan: every number a conversion needs, with the rule behind each.
+
+Plain frozen data that survives JSON; everything downstream (optimizer groups, init, export, check)
+reads the plan and nothing else. Factors are relative to the user's own values at the base.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from mupfx.core.power import Power
+from mupfx.core.vocabulary import Role, SiteKind
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InitPlan:
+    """How a parameter's starting values relate to the base's."""
+
+    law: str | None
+    """The law the values were drawn from; None where there are no values yet (meta device)."""
+    std: float | None
+    base_std: float | None
+    factor: float
+    """What the values at hand are multiplied by."""
+    power: Power
+    """``std = base_std * power`` (and the gauge)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerFactors:
+    """Factors on the user's hyperparameters; ``weight_decay`` is None where no rule exists."""
+
+    lr: float
+    weight_decay: float | None
+    eps: float | None
+    lr_power: Power
+    weight_decay_power: Power | None
+    eps_power: Power | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterPlan:
+    """Everything about one parameter."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: Role
+    fan_in_ratio: Fraction
+    fan_out_ratio: Fraction
+    depth_ratio: Fraction
+    init: InitPlan
+    multiplier: float
+    """Effective weight over stored weight."""
+    optimizers: Mapping[str, OptimizerFactors]
+    branch: str | None
+    tied_to: tuple[str, ...]
+    source: str
+    """Rule, paper and table."""
+    evidence: tuple[str, ...]
+    """The chain from the graph to the role, a sentence a link."""
+
+
+@dataclass(frozen=True, slots=True)
+class SitePlan:
+    """A multiplier that belongs to no single weight, and where it went."""
+
+    name: str
+    kind: SiteKind
+    multiplier: float
+    power: Power
+    lowering: str
+    """``none`` (multiplier 1), ``fold`` or ``hook``."""
+    target: tuple[str, ...]
+    """Parameters folded into, or the module hooked."""
+    source: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole conversion as data."""
+
+    parametrization: str
+    base: Mapping[str, Any]
+    parameters: Mapping[str, ParameterPlan]
+    sites: Mapping[str, SitePlan]
+    notes: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other names of tied parameters, to the one planned."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ``plan.json`` format, schema 1."""
+        body: dict[str, Any] = {
+            "schema": SCHEMA,
+            "parametrization": self.parametrization,
+            "base": dict(self.base),
+            "parameters": {name: _parameter(p) for name, p in self.parameters.items()},
+            "sites": {name: _site(s) for name, s in self.sites.items()},
+            "aliases": dict(self.aliases),
+            "notes": list(self.notes),
+        }
+        return body | {"hash": _digest(body)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Plan":
+        """Read ``to_dict``'s format.
+
+        Raises:
+            ValueError: The schema is another, or the hash does not fit the contents.
+        """
+        if data.get("schema") != SCHEMA:
+            raise ValueError(f"plan schema {data.get('schema')}, expected {SCHEMA}")
+        body = {key: value for key, value in data.items() if key != "hash"}
+        if data.get("hash") != _digest(body):
+            raise ValueError("plan hash does not fit its contents: the file was edited")
+        return cls(
+            parametrization=data["parametrization"],
+            base=data["base"],
+            parameters={n: _read_parameter(n, p) for n, p in data["parameters"].items()},
+            sites={n: _read_site(n, s) for n, s in data["sites"].items()},
+            notes=tuple(data["notes"]),
+            aliases=data["aliases"],
+        )
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _parameter(p: ParameterPlan) -> dict[str, Any]:
+    return {
+        "role": str(p.role),
+        "shape": list(p.shape),
+        "fan_in_ratio": float(p.fan_in_ratio),
+        "fan_out_ratio": float(p.fan_out_ratio),
+        "depth_ratio": float(p.depth_ratio),
+        "ratios": [str(p.fan_in_ratio), str(p.fan_out_ratio), str(p.depth_ratio)],
+        "init": {
+            "law": p.init.law,
+            "std": p.init.std,
+            "base_std": p.init.base_std,
+            "factor": p.init.factor,
+            "power": str(p.init.power),
+        },
+        "multiplier": p.multiplier,
+        "optimizers": {family: _factors(f) for family, f in p.optimizers.items()},
+        "branch": p.branch,
+        "tied_to": list(p.tied_to),
+        "source": p.source,
+        "evidence": list(p.evidence),
+    }
+
+
+def _factors(f: OptimizerFactors) -> dict[str, Any]:
+    return {
+        "lr": f.lr,
+        "weight_decay": f.weight_decay,
+        "eps": f.eps,
+        "exponents": {
+            "lr": str(f.lr_power),
+            "weight_decay": None if f.weight_decay_power is None else str(f.weight_decay_power),
+            "eps": None if f.eps_power is None else str(f.eps_power),
+        },
+    }
+
+
+def _site(s: SitePlan) -> dict[str, Any]:
+    return {
+        "kind": str(s.kind),
+        "multiplier": s.multiplier,
+        "power": str(s.power),
+        "lowering": s.lowering,
+        "target": list(s.target),
+        "source": s.source,
+        "evidence": s.evidence,
+    }
+
+
+def _read_parameter(name: str, data: Mapping[str, Any]) -> ParameterPlan:
+    fan_in, fan_out, depth = (Fraction(text) for text in data["ratios"])
+    init = data["init"]
+    return ParameterPlan(
+        name=name,
+        shape=tuple(data["shape"]),
+        role=Role(data["role"]),
+        fan_in_ratio=fan_in,
+        fan_out_ratio=fan_out,
+        depth_ratio=depth,
+        init=InitPlan(
+            init["law"],
+            init["std"],
+            init["base_std"],
+            init["factor"],
+            Power.parse(init["power"]),
+        ),
+        multiplier=data["multiplier"],
+        optimizers={family: _read_factors(f) for family, f in data["optimizers"].items()},
+        branch=data["branch"],
+        tied_to=tuple(data["tied_to"]),
+        source=data["source"],
+        evidence=tuple(data["evidence"]),
+    )
+
+
+def _read_factors(data: Mapping[str, Any]) -> OptimizerFactors:
+    exponents = data["exponents"]
+    power = {key: None if text is None else Power.parse(text) for key, text in exponents.items()}
+    return OptimizerFactors(
+        lr=data["lr"],
+        weight_decay=data["weight_decay"],
+        eps=data["eps"],
+        lr_power=Power.parse(exponents["lr"]),
+        weight_decay_power=power["weight_decay"],
+        eps_power=power["eps"],
+    )
+
+
+def _read_site(name: str, data: Mapping[str, Any]) -> SitePlan:
+    return SitePlan(
+        name=name,
+        kind=SiteKind(data["kind"]),
+        multiplier=data["multiplier"],
+        power=Power.parse(data["power"]),
+        lowering=data["lowering"],
+        target=tuple(data["target"]),
+        source=data["source"],
+        evidence=data["evidence"],
+    )

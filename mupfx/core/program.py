@@ -1,0 +1,82 @@
+"""A captured model: one flat ATen graph, with the user's own names on everything.
+
+It prints as one line a node, stable across machines::
+
+    wte = parameter                     [512, 64]     <- transformer.wte.weight
+    embedding = aten.embedding.default(wte, input_ids)  [2, 16, 64]  in transformer.wte
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import fx
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The result of capture; nothing writes to it afterwards."""
+
+    graph: fx.Graph
+    frontend: str
+    """Which way of capturing it took."""
+    parameters: Mapping[str, str]
+    """Placeholder name to parameter name."""
+    buffers: Mapping[str, str]
+    """Placeholder name to buffer name."""
+    inputs: tuple[str, ...]
+    """Placeholders that are the user's inputs."""
+    shapes: Mapping[str, tuple[int, ...]]
+    """Shape of every parameter of the model, reached or not."""
+    tied: Mapping[str, tuple[str, ...]]
+    """First name of a shared parameter to its other names."""
+    unreached: tuple[str, ...]
+    """Parameters that the example never touched."""
+
+    def __str__(self) -> str:
+        """One line a node."""
+        names = {**self.parameters, **self.buffers}
+        return "\n".join(_line(node, names) for node in self.graph.nodes)
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...] | None:
+    """Shape of a node that holds one tensor; None for tuples, scalars and nothing."""
+    value = node.meta.get("val")
+    return tuple(int(n) for n in value.shape) if isinstance(value, torch.Tensor) else None
+
+
+def module_of(node: fx.Node) -> str:
+    """Path of the innermost module that was running when the node was recorded."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return str(list(stack.values())[-1][0]) if stack else ""
+
+
+def source_line(node: fx.Node) -> str:
+    """The innermost line of user code behind a node, as ``file.py:12 code``."""
+    frames = [text for text in str(node.meta.get("stack_trace") or "").split("File ") if text]
+    if not frames:
+        return module_of(node)
+    place, _, code = frames[-1].strip().partition("\n")
+    path, line = place.split(",")[:2]
+    name = path.strip('" ').replace("\\", "/").rsplit("/", 1)[-1]
+    text = code.strip().split("\n")[0]
+    return f"{name}:{line.replace('line', '').strip()} {text}".strip()
+
+
+def _line(node: fx.Node, names: Mapping[str, str]) -> str:
+    shape = shape_of(node)
+    size = "" if shape is None else f"  {list(shape)}"
+    if node.op == "placeholder":
+        origin = f"  <- {names[node.name]}" if node.name in names else ""
+        return f"{node.name} = input{size}{origin}"
+    arguments = ", ".join(_text(a) for a in node.args)
+    if node.kwargs:
+        arguments += "".join(f", {key}={_text(value)}" for key, value in node.kwargs.items())
+    module = module_of(node)
+    return f"{node.name} = {node.target}({arguments}){size}" + (f"  in {module}" if module else "")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_text(v) for v in value) + "]"
+    return str(value)

@@ -1,0 +1,85 @@
+"""Every error mupfx raises: what happened, where, what was expected and found, what to do.
+
+Example of the text a user sees::
+
+    BaseError: the base has another depth: 6 residual adds here, 2 at the base
+      where: stream of class `c0`
+      hint: pass base_depth=2
+"""
+
+
+class MupfxError(Exception):
+    """Base of all errors of this package.
+
+    Args:
+        what: One sentence, lower case, no full stop.
+        where: The parameter, node or source line it is about.
+        expected: What would have been right.
+        found: What was there instead.
+        hint: What the user can do, preferably one line to type.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        expected: str | None = None,
+        found: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.what = what
+        self.where = where
+        self.expected = expected
+        self.found = found
+        self.hint = hint
+        lines = [what]
+        for label, text in (
+            ("where", where),
+            ("expected", expected),
+            ("found", found),
+            ("hint", hint),
+        ):
+            if text is not None:
+                lines.append(f"  {label}: {text}")
+        super().__init__("\n".join(lines))
+
+
+class CaptureError(MupfxError):
+    """The model could not be traced with the example inputs given."""
+
+
+class ModelError(MupfxError):
+    """The model is in a state that cannot be converted (lazy, quantized, NaN, mixed devices...)."""
+
+
+class AnalysisError(MupfxError):
+    """Axes or roles could not be settled without guessing, and strict mode refuses to guess."""
+
+
+class BaseError(MupfxError):
+    """The base does not fit the model."""
+
+
+class InitError(MupfxError):
+    """The law that a parameter was initialised with could not be told apart from another."""
+
+
+class LoweringError(MupfxError):
+    """A multiplier of the plan can neither be folded nor hooked."""
+
+
+class OptimizerError(MupfxError):
+    """The optimizer, its groups or its hyperparameters cannot be put into the parametrization."""
+
+
+class PlanError(MupfxError):
+    """There is no plan on this module, or a plan file does not fit it."""
+
+
+class TargetError(MupfxError):
+    """A command line target, argument or input spec could not be understood."""
+
+
+class MupfxWarning(UserWarning):
+    """Category of every warning of this package."""

@@ -1,0 +1,1 @@
+"""Parametrizations and optimizer families as literals, with paper and table number."""
