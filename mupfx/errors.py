@@ -57,6 +57,10 @@ class AnalysisError(MupfxError):
     """Axes or roles could not be settled without guessing, and strict mode refuses to guess."""
 
 
+class ParametrizationError(MupfxError):
+    """The parametrization is not known, or its table lacks a role that the model has."""
+
+
 class BaseError(MupfxError):
     """The base does not fit the model."""
 
