@@ -1,0 +1,90 @@
+"""A compiler that puts any PyTorch model into the maximal-update parametrization.
+
+>>> import mupfx, torch
+>>> model = torch.nn.Sequential(torch.nn.Linear(8, 256), torch.nn.ReLU(), torch.nn.Linear(256, 4))
+>>> model = mupfx.convert(model, torch.randn(2, 8), base=64)
+>>> optimizer = mupfx.optimizer(torch.optim.AdamW, model, lr=1e-2)
+
+Public names are loaded on first use, so that ``import mupfx`` costs no import of torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__all__ = [
+    "Analysis",
+    "AnalysisError",
+    "BaseError",
+    "CaptureError",
+    "InitError",
+    "LoweringError",
+    "ModelError",
+    "MupfxError",
+    "MupfxWarning",
+    "OptimizerError",
+    "ParametrizationError",
+    "Plan",
+    "PlanError",
+    "TargetError",
+    "__version__",
+    "analyze",
+    "check_groups",
+    "convert",
+    "optimizer",
+    "param_groups",
+    "plan",
+    "rescale_",
+    "save_base",
+]
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mupfx.api import (
+        analyze,
+        check_groups,
+        convert,
+        optimizer,
+        param_groups,
+        plan,
+        rescale_,
+        save_base,
+    )
+    from mupfx.core.analysis import Analysis
+    from mupfx.core.plan import Plan
+    from mupfx.errors import (
+        AnalysisError,
+        BaseError,
+        CaptureError,
+        InitError,
+        LoweringError,
+        ModelError,
+        MupfxError,
+        MupfxWarning,
+        OptimizerError,
+        ParametrizationError,
+        PlanError,
+        TargetError,
+    )
+else:  # hidden from type checkers, which would take any name for granted
+    _HOMES = {
+        "mupfx.api": (
+            "analyze check_groups convert optimizer param_groups plan rescale_ save_base"
+        ),
+        "mupfx.core.analysis": "Analysis",
+        "mupfx.core.plan": "Plan",
+        "mupfx.errors": (
+            "AnalysisError BaseError CaptureError InitError LoweringError ModelError MupfxError"
+            " MupfxWarning OptimizerError ParametrizationError PlanError TargetError"
+        ),
+    }
+    _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+    def __getattr__(name: str) -> object:
+        """Load a public name from its home on first use."""
+        if home := _HOME_OF.get(name):
+            return getattr(import_module(home), name)
+        raise AttributeError(f"module 'mupfx' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

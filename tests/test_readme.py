@@ -1,0 +1,41 @@
+"""The README holds: its Python blocks run in order, its table of roles is the one in force."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mupfx.core.vocabulary import Role
+from mupfx.tables.mup import MUP
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMANDS = (
+    "pip install -c tools/constraints.txt -e . && mupfx demo",
+    'pip install -c tools/constraints.txt -e ".[test]" && pytest',
+)
+
+
+def test_python_blocks_run() -> None:
+    text = README.read_text()
+    blocks = list(BLOCK.finditer(text))
+    assert blocks
+    namespace: dict[str, object] = {}
+    for block in blocks:
+        lines_above = "\n" * text.count("\n", 0, block.start(1))  # errors name the README's lines
+        exec(compile(lines_above + block[1], README, "exec"), namespace)  # noqa: S102
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_written_out(command: str) -> None:
+    assert command in README.read_text().splitlines()
+
+
+@pytest.mark.parametrize("role", Role)
+def test_table_of_roles_says_what_the_rules_say(role: Role) -> None:
+    rows = [[cell.strip() for cell in row.split("|")] for row in README.read_text().splitlines()]
+    (row,) = (row for row in rows if len(row) > 6 and row[1] == role)
+    rule = MUP.rules[role]
+    powers = (rule.init_std, rule.lr_adam, rule.lr_sgd, rule.gradient)
+    assert row[3:7] == [str(power) for power in powers]
