@@ -16,7 +16,7 @@ _TP5 = "Tensor Programs V (arXiv:2203.03466)"
 
 MUP = Parametrization(
     name="mup",
-    source=f"{_TP5}, Table 3 and Definition 4.1; equal to Table 8 and to microsoft/mup by Lemma J.1",
+    source=f"{_TP5}, Table 3 and Definition 4.1; by Lemma J.1 equal to Table 8, microsoft/mup",
     rules={
         Role.INPUT: Rule(
             init_std=ONE,
@@ -30,8 +30,8 @@ MUP = Parametrization(
             gradient=Power.of(fan_out=-1),
             contraction=Power.of(fan_out="1/2", fan_in="-1/2"),
             source=(
-                f"{_TP5}, Table 3, hidden weights; where fan-out grows less than fan-in, the std of "
-                "the spectral condition (arXiv:2310.17813, Parametrization 1)"
+                f"{_TP5}, Table 3, hidden weights; where fan-out grows less than fan-in, the std "
+                "of the spectral condition (arXiv:2310.17813, Parametrization 1)"
             ),
         ),
         Role.OUTPUT: Rule(
@@ -59,5 +59,5 @@ MUP = Parametrization(
         "1/sqrt(head_dim) can be as stable, so this rests on the theory"
     ),
     tied_readout=Power.of(fan_in=-1),
-    tied_readout_source=f"{_TP5}, Table 8: an output multiplier 1/fan_in lets both uses share a weight",
+    tied_readout_source=f"{_TP5}, Table 8: with a multiplier 1/fan_in both uses share one weight",
 )

@@ -29,7 +29,7 @@ FAMILIES: Mapping[str, OptimizerFamily] = {
         gauge_lr=-2,
         gauge_weight_decay=2,
         gauge_eps=0,
-        source=f"{_TP5}, Table 3, SGD; decay rate lr * weight_decay kept, as in microsoft/mup MuSGD",
+        source=f"{_TP5}, Table 3, SGD; decay rate lr * weight_decay kept, as in MuSGD of mup",
     ),
     "adam": OptimizerFamily(
         name="adam",
@@ -51,7 +51,7 @@ FAMILIES: Mapping[str, OptimizerFamily] = {
         gauge_weight_decay=1,
         gauge_eps=1,
         source=f"{_TP5}, Table 3, Adam; decay rate lr * weight_decay kept (Wang and Aitchison, "
-        "arXiv:2405.13698; microsoft/mup MuAdamW); eps follows the gradient (arXiv:2407.05872)",
+        "arXiv:2405.13698; MuAdamW of mup); eps follows the gradient (arXiv:2407.05872)",
     ),
 }
 
@@ -81,7 +81,7 @@ def family_of(
     'adamw'
 
     Raises:
-        OptimizerError: The class is not listed and no family was named, or there is none of that name.
+        OptimizerError: The class is not listed and no family was named, or no known one.
     """
     name = _listed(optimizer_class) if family is None else family
     if hyperparameters.get("decoupled_weight_decay"):

@@ -1,0 +1,152 @@
+"""From roles and ratios to numbers: one row of the plan per parameter.
+
+The row of the parametrization's table for the role, evaluated at the parameter's own ratios. A
+hidden weight whose fan-in and fan-out grew fourfold, in muP::
+
+    init.power = fan_in^-1/2 (0.5)   optimizers["adamw"]: lr 0.25, weight_decay 4.0, eps 0.25
+"""
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from mupfx.core.axes import ParameterRole
+from mupfx.core.base import Ratios
+from mupfx.core.optimizer_family import OptimizerFamily, Scaling
+from mupfx.core.parametrization import Parametrization, Rule
+from mupfx.core.plan import InitPlan, OptimizerFactors, ParameterPlan
+from mupfx.core.power import ONE, Power
+from mupfx.core.vocabulary import Role
+from mupfx.errors import ParametrizationError
+
+Values = Mapping[str, Fraction]
+"""What ``fan_in``, ``fan_out`` and ``depth`` are worth for one parameter."""
+
+
+def assign(
+    roles: Mapping[str, ParameterRole],
+    ratios: Ratios,
+    parametrization: Parametrization,
+    families: Mapping[str, OptimizerFamily],
+    branches: Mapping[str, tuple[str, Fraction]],
+) -> dict[str, ParameterPlan]:
+    """Give every parameter its init power and its optimizer factors.
+
+    Args:
+        roles: The role of each parameter, by name.
+        ratios: How much each factor class grew from the base.
+        parametrization: The table of rules.
+        families: The optimizer families to give factors for.
+        branches: Parameters inside a residual branch: its name and its stream's depth ratio.
+
+    Raises:
+        ParametrizationError: The table has no rule for a role of this model.
+    """
+    return {
+        name: _plan(
+            role,
+            _values(role, ratios, branches.get(name)),
+            _rule(parametrization, role),
+            families,
+            branches[name][0] if name in branches else None,
+        )
+        for name, role in roles.items()
+    }
+
+
+def _plan(
+    role: ParameterRole,
+    values: Values,
+    rule: Rule,
+    families: Mapping[str, OptimizerFamily],
+    branch: str | None,
+) -> ParameterPlan:
+    return ParameterPlan(
+        name=role.name,
+        shape=role.shape,
+        role=role.role,
+        fan_in_ratio=values["fan_in"],
+        fan_out_ratio=values["fan_out"],
+        depth_ratio=values["depth"],
+        init=InitPlan(None, None, None, 1.0, init_power(rule, values)),
+        multiplier=1.0,
+        optimizers={name: _factors(rule, f, values) for name, f in families.items()},
+        branch=branch,
+        tied_to=role.tied_to,
+        source=rule.source,
+        evidence=(role.why, _growth(values), _stated(rule)),
+    )
+
+
+def _values(role: ParameterRole, ratios: Ratios, branch: tuple[str, Fraction] | None) -> Values:
+    fan_in, fan_out = role.fan_in, role.fan_out
+    if role.role in {Role.VECTOR, Role.SCALAR}:
+        fan_in, fan_out = (), tuple(range(len(role.axes)))
+    return {
+        "fan_in": ratios.of_axes(role.axes, fan_in),
+        "fan_out": ratios.of_axes(role.axes, fan_out),
+        "depth": branch[1] if branch else Fraction(1),
+    }
+
+
+def _rule(parametrization: Parametrization, role: ParameterRole) -> Rule:
+    if role.role in parametrization.rules:
+        return parametrization.rules[role.role]
+    raise ParametrizationError(
+        f"the parametrization {parametrization.name!r} has no rule for role {role.role}",
+        where=role.name,
+        expected=f"a row {role.role!r} in its rules",
+        found=", ".join(parametrization.rules),
+        hint=f"add Role.{role.role.name} to the rules of {parametrization.name!r}",
+    )
+
+
+def init_power(rule: Rule, values: Values) -> Power:
+    """The init std's power; contracted where the fan-out grew less than the fan-in.
+
+    >>> hidden = Rule(Power.of(fan_in="-1/2"), ONE, ONE, "", Power.of(fan_out="1/2", fan_in="-1/2"))
+    >>> print(init_power(hidden, {"fan_in": Fraction(16), "fan_out": Fraction(4)}))
+    fan_in^-1 fan_out^1/2
+    """
+    if rule.contraction is None or rule.contraction.value(values) >= 1:
+        return rule.init_std
+    return rule.init_std * rule.contraction
+
+
+def _factors(rule: Rule, family: OptimizerFamily, values: Values) -> OptimizerFactors:
+    lr = _power(rule, family.lr, ONE)
+    if lr is None:
+        raise ValueError(f"optimizer family {family.name!r} has no rule for its learning rate")
+    weight_decay = _power(rule, family.weight_decay, lr)
+    eps = _power(rule, family.eps, lr)
+    return OptimizerFactors(
+        lr=lr.value(values),
+        weight_decay=None if weight_decay is None else weight_decay.value(values),
+        eps=None if eps is None else eps.value(values),
+        lr_power=lr,
+        weight_decay_power=weight_decay,
+        eps_power=eps,
+    )
+
+
+def _power(rule: Rule, scaling: Scaling, lr: Power) -> Power | None:
+    """The power a family's cell stands for; None where it has no rule."""
+    return {
+        Scaling.LR_ADAM: rule.lr_adam,
+        Scaling.LR_SGD: rule.lr_sgd,
+        Scaling.INVERSE_LR: lr**-1,
+        Scaling.GRADIENT: rule.gradient,
+        Scaling.NONE: ONE,
+        Scaling.NO_RULE: None,
+    }[scaling]
+
+
+def _growth(values: Values) -> str:
+    grown = [f"{name} grew by {value}" for name, value in values.items() if value != 1]
+    return (", ".join(grown) or "every size is as at the base").replace("_", "-")
+
+
+def _stated(rule: Rule) -> str:
+    return (
+        f"init std {rule.init_std}, Adam lr {rule.lr_adam}, SGD lr {rule.lr_sgd}, "
+        f"gradient {rule.gradient}: {rule.source}"
+    )
