@@ -1,0 +1,133 @@
+"""The command line: options in, one module of ``mupfx.commands`` called.
+
+Torch is imported by the command that runs, so ``mupfx --help`` answers at once. Exit status:
+0 done, 1 a ``MupfxError``, 3 the command line itself was wrong.
+"""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mupfx.commands import options
+from mupfx.commands.options import Grow, Table
+from mupfx.commands.subject import Subject
+from mupfx.errors import MupfxError, TargetError
+
+_WRONG_USAGE = 3
+_TYPER_USAGE = 2
+_OTHER_ERROR = 1
+
+
+class Commands(TyperGroup):
+    """The commands, with our exit statuses, and our errors as plain text on stderr."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command line."""
+        try:
+            return super().main(*args, **kwargs)
+        except MupfxError as error:
+            typer.echo(f"{type(error).__name__}: {error}", err=True)
+            usage = isinstance(error, TargetError)
+            raise SystemExit(_WRONG_USAGE if usage else _OTHER_ERROR) from error
+        except SystemExit as stop:
+            raise SystemExit(_WRONG_USAGE if stop.code == _TYPER_USAGE else stop.code) from stop
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Put any PyTorch model into the maximal-update parametrization.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def inspect(  # noqa: PLR0913 - one a flag
+    target: options.Target,
+    *,
+    arg: options.Arguments = None,
+    inputs: options.Inputs = None,
+    base: options.Base = None,
+    base_arg: options.BaseArguments = None,
+    base_depth: options.BaseDepth = None,
+    grow: options.GrowBy = Grow.HEADS,
+    override: options.Overrides = None,
+    every_layer: options.EveryLayer = False,
+    dump_after: options.DumpAfter = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what every axis and every parameter of a model is, and why."""
+    from mupfx.commands.inspect import inspect as run  # noqa: PLC0415 - torch
+
+    given = tuple(tuple(texts or ()) for texts in (arg, inputs, base, base_arg, override))
+    subject = Subject(target, *given, base_depth=base_depth, grow=grow)
+    run(subject, as_json=as_json, every_layer=every_layer, dump_after=dump_after)
+
+
+@app.command()
+def convert(  # noqa: PLR0913 - one a flag
+    target: options.Target,
+    *,
+    out: options.Out,
+    arg: options.Arguments = None,
+    inputs: options.Inputs = None,
+    base: options.Base = None,
+    base_arg: options.BaseArguments = None,
+    base_depth: options.BaseDepth = None,
+    grow: options.GrowBy = Grow.HEADS,
+    override: options.Overrides = None,
+    parametrization: options.Rules = Table.MUP,
+    every_layer: options.EveryLayer = False,
+    dump_after: options.DumpAfter = None,
+    as_json: options.Json = False,
+) -> None:
+    """Convert a model and write its weights, its plan and its optimizer groups."""
+    from mupfx.commands import convert as command  # noqa: PLC0415 - torch
+
+    given = tuple(tuple(texts or ()) for texts in (arg, inputs, base, base_arg, override))
+    subject = Subject(target, *given, base_depth=base_depth, grow=grow)
+    if dump_after is not None:
+        command.dump(subject, dump_after, parametrization=parametrization)
+        return
+    command.convert(
+        subject, out, parametrization=parametrization, as_json=as_json, every_layer=every_layer
+    )
+
+
+@app.command()
+def explain(  # noqa: PLR0913 - one a flag
+    parameter: Annotated[str, typer.Argument(help="Name of a parameter.")],
+    *,
+    target: options.TargetOption = None,
+    plan: options.PlanFile = None,
+    arg: options.Arguments = None,
+    inputs: options.Inputs = None,
+    base: options.Base = None,
+    base_arg: options.BaseArguments = None,
+    base_depth: options.BaseDepth = None,
+    grow: options.GrowBy = Grow.HEADS,
+    override: options.Overrides = None,
+    parametrization: options.Rules = Table.MUP,
+    as_json: options.Json = False,
+) -> None:
+    """Show the chain from the graph to the numbers of one parameter, with its sources."""
+    from mupfx.commands.explain import explain as run  # noqa: PLC0415 - torch
+
+    given = tuple(tuple(texts or ()) for texts in (arg, inputs, base, base_arg, override))
+    subject = Subject(target, *given, base_depth=base_depth, grow=grow) if target else None
+    run(parameter, subject, plan, parametrization=parametrization, as_json=as_json)
+
+
+@app.command()
+def demo(*, as_json: options.Json = False) -> None:
+    """Convert a small GPT, and measure how its updates grow with width, with and without muP."""
+    from mupfx.commands.demo import demo as run  # noqa: PLC0415 - torch
+
+    run(as_json=as_json)
+
+
+def main() -> None:
+    """Entry point."""
+    app(prog_name="mupfx")

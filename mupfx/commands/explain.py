@@ -1,0 +1,38 @@
+"""``mupfx explain``: the chain from the graph to the numbers of one parameter."""
+
+from pathlib import Path
+
+from mupfx.commands.convert import converted
+from mupfx.commands.subject import Subject
+from mupfx.commands.terminal import write, write_json
+from mupfx.core.plan import Plan
+from mupfx.errors import TargetError
+from mupfx.export.folder import load_plan
+from mupfx.render.explain import explain_dict, explain_document
+
+
+def explain(
+    parameter: str,
+    subject: Subject | None,
+    path: Path | None,
+    *,
+    parametrization: str,
+    as_json: bool,
+) -> None:
+    """Explain a parameter of a target, or of a plan that was written earlier."""
+    plan = _plan(subject, path, parametrization)
+    if as_json:
+        write_json(explain_dict(plan, parameter))
+    else:
+        write(explain_document(plan, parameter))
+
+
+def _plan(subject: Subject | None, path: Path | None, parametrization: str) -> Plan:
+    match subject, path:
+        case Subject(), None:
+            return converted(subject, parametrization)[1]
+        case None, Path():
+            return load_plan(path)
+    raise TargetError(
+        "the parameter belongs to one model", hint="give either --target with --base, or --plan"
+    )

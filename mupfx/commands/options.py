@@ -1,0 +1,93 @@
+"""The options that commands share, as annotated types; no torch here."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Pass(StrEnum):
+    """Passes whose result can be printed."""
+
+    CAPTURE = "capture"
+    NORMALIZE = "normalize"
+    AXES = "axes"
+    ROLES = "roles"
+    STREAMS = "streams"
+    SITES = "sites"
+    PLAN = "plan"
+
+
+class Grow(StrEnum):
+    """What grows when attention gets wider."""
+
+    HEADS = "heads"
+    HEAD_DIM = "head_dim"
+
+
+class Table(StrEnum):
+    """Parametrizations there are."""
+
+    MUP = "mup"
+    SP = "sp"
+
+
+_TARGET = "package.module:callable or file.py:callable, returning model or (model, args[, kwargs])."
+Target = Annotated[str, typer.Argument(help=_TARGET)]
+TargetOption = Annotated[str | None, typer.Option("--target", help=_TARGET)]
+Arguments = Annotated[
+    list[str] | None, typer.Option("--arg", metavar="NAME=VALUE", help="Argument of the target.")
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="SPEC",
+        help="Input to run the model on: 'float32[2,3,32,32]', 'int64[2,16]<100' (integers below"
+        " 100), 'mask=bool[2,16]' (by keyword).",
+    ),
+]
+Base = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--base",
+        metavar="BASE",
+        help="The base: its width, or class=size (repeatable), or a saved base, plan or .bsh file.",
+    ),
+]
+BaseArguments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--base-arg",
+        metavar="NAME=VALUE",
+        help="The base is what the target returns with this argument changed.",
+    ),
+]
+BaseDepth = Annotated[
+    int | None, typer.Option("--base-depth", help="Residual adds of the base, where other.")
+]
+GrowBy = Annotated[
+    Grow, typer.Option("--grow", help="What grows with width: the number of heads or their size.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--override", metavar="CLASS=KIND", help="Settle a factor class: width or finite."
+    ),
+]
+Rules = Annotated[Table, typer.Option("--parametrization", help="Table of exponents.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+EveryLayer = Annotated[bool, typer.Option("--all", help="Print each layer, not one of a kind.")]
+DumpAfter = Annotated[
+    Pass | None, typer.Option("--dump-after", help="Print what this pass made, and stop.")
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out", metavar="DIR", help="Folder for weights.safetensors, plan.json, param_groups.json."
+    ),
+]
+PlanFile = Annotated[
+    Path | None, typer.Option("--plan", metavar="FILE", help="A plan.json written by convert.")
+]

@@ -1,0 +1,1 @@
+"""What a converted model leaves behind on disk."""

@@ -1,0 +1,1 @@
+"""Results as text: one document model, printed plainly or for a terminal."""

@@ -1,0 +1,152 @@
+"""Tables of an analysis: parameters, factor classes, streams, sites, findings."""
+
+from mupfx.core.analysis import Analysis
+from mupfx.core.axes import FactorClass, ParameterRole
+from mupfx.core.structure import Branch, Site, Stream
+from mupfx.core.vocabulary import Status
+from mupfx.render.collapse import INDEX, NUMBER, collapse
+from mupfx.render.document import Column, Document, Lines, Row, Table
+from mupfx.render.factors import CLASS_NUMBER, fan, labels, shape
+
+_NONE = "-"
+
+
+def analysis_document(analysis: Analysis, *, every_layer: bool = False) -> Document:
+    """What ``mupfx inspect`` prints; repeated layers are one row unless ``every_layer``."""
+    tables = (
+        parameter_table(analysis),
+        class_table(analysis),
+        stream_table(analysis),
+        site_table(analysis),
+    )
+    shown = (table if every_layer else collapse(table) for table in tables if table.rows)
+    return (summary(analysis), *shown, *_lists(analysis))
+
+
+def summary(analysis: Analysis) -> Lines:
+    """How the model was captured, and its size."""
+    program = analysis.program
+    nodes = len(program.graph.nodes)
+    line = f"captured by {program.frontend}: {nodes} nodes, {len(analysis.roles)} parameters"
+    return Lines("model", (line,))
+
+
+def parameter_table(analysis: Analysis) -> Table:
+    """One row a parameter: shape as factors, role, fans, residual branch and why."""
+    branches = dict(analysis.streams.parameters)
+    classes = analysis.axes.classes
+    rows = (_parameter_row(role, classes, branches) for role in analysis.roles.values())
+    return Table("parameters", _PARAMETER_COLUMNS, tuple(rows))
+
+
+def class_table(analysis: Analysis) -> Table:
+    """One row a factor class: size, kind, status, reason and evidence."""
+    rows = (_class_row(found) for found in analysis.axes.classes.values())
+    return Table("factor classes", _CLASS_COLUMNS, tuple(rows))
+
+
+def stream_table(analysis: Analysis) -> Table:
+    """One row a residual stream."""
+    words = labels(analysis.axes.classes)
+    branches = analysis.streams.branches
+    rows = (_stream_row(stream, words, branches) for stream in analysis.streams.streams)
+    return Table("residual streams", _STREAM_COLUMNS, tuple(rows))
+
+
+def site_table(analysis: Analysis) -> Table:
+    """One row a place that may carry a multiplier of its own."""
+    words = labels(analysis.axes.classes)
+    rows = (_site_row(site, words) for site in analysis.sites)
+    return Table("sites", _SITE_COLUMNS, tuple(rows))
+
+
+def _lists(analysis: Analysis) -> Document:
+    titled = (
+        ("not reached by the example", analysis.program.unreached),
+        ("findings", analysis.findings),
+    )
+    return tuple(Lines(title, tuple(lines)) for title, lines in titled if lines)
+
+
+def _parameter_row(
+    role: ParameterRole, classes: dict[str, FactorClass], branches: dict[str, str]
+) -> Row:
+    doubt = "" if role.status is Status.CERTAIN else f" ({role.status})"
+    tied = f"; tied to {', '.join(role.tied_to)}" if role.tied_to else ""
+    return (
+        role.name,
+        shape(role.axes, classes),
+        f"{role.role}{doubt}",
+        fan(role.fan_in, role.shape),
+        fan(role.fan_out, role.shape),
+        branches.get(role.name, _NONE),
+        role.why + tied,
+    )
+
+
+def _class_row(found: FactorClass) -> Row:
+    base = _NONE if found.base_size is None else str(found.base_size)
+    reason = _NONE if found.reason is None else str(found.reason)
+    return (
+        found.name,
+        found.label,
+        str(found.size),
+        base,
+        str(found.kind),
+        str(found.status),
+        reason,
+        found.evidence,
+    )
+
+
+def _stream_row(stream: Stream, words: dict[str, str], branches: tuple[Branch, ...]) -> Row:
+    own = sum(branch.stream == stream.name for branch in branches)
+    return (
+        stream.name,
+        words.get(stream.factor_class, stream.factor_class),
+        str(stream.depth),
+        str(stream.block_depth),
+        str(own),
+    )
+
+
+def _site_row(site: Site, words: dict[str, str]) -> Row:
+    base = _NONE if site.base_scale is None else f"{site.base_scale:.6g}"
+    over = " x ".join(words.get(name, name) for name in site.classes) or _NONE
+    return (site.name, str(site.kind), over, f"{site.scale:.6g}", base, site.where or site.node)
+
+
+_PARAMETER_COLUMNS = (
+    Column("parameter", varies=INDEX),
+    Column("shape", varies=CLASS_NUMBER),
+    Column("role"),
+    Column("fan-in"),
+    Column("fan-out"),
+    Column("branch", varies=NUMBER),
+    Column("why", sample=True, wraps=True),
+)
+_CLASS_COLUMNS = (
+    Column("class", varies=NUMBER),
+    Column("label", varies=CLASS_NUMBER),
+    Column("size", right=True),
+    Column("base", right=True),
+    Column("kind"),
+    Column("status"),
+    Column("reason"),
+    Column("evidence", sample=True, wraps=True),
+)
+_STREAM_COLUMNS = (
+    Column("stream"),
+    Column("class"),
+    Column("depth", right=True),
+    Column("block depth", right=True),
+    Column("branches", right=True),
+)
+_SITE_COLUMNS = (
+    Column("site", varies=NUMBER),
+    Column("kind"),
+    Column("over"),
+    Column("scale", right=True),
+    Column("base scale", right=True),
+    Column("where", sample=True, wraps=True),
+)

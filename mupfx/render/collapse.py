@@ -1,0 +1,133 @@
+"""Repeated layers as one row: rows that are the same but for integers in the name.
+
+``layers.0.weight`` to ``layers.5.weight`` become ``layers.{0..5}.weight`` where every other cell is
+equal too; cells that count along with the name (a branch ``b0, b2, ...``) become ``b{0,2..10}``.
+Which integers may differ is said by ``Column.varies``; the first column of a table is the name.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from mupfx.render.document import Column, Row, Table
+
+INDEX = re.compile(r"(?<![^.])\d+(?![^.])")
+"""A whole dotted part of a name that is an integer."""
+NUMBER = re.compile(r"\d+")
+_RUN = 3
+"""Shortest arithmetic progression that is written with dots."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """Rows shown as one: for each integer of the name, the values that occur."""
+
+    slots: tuple[frozenset[int], ...]
+    rows: tuple[Row, ...]
+
+
+def collapse(table: Table) -> Table:
+    """Merge the rows of a table that differ in the integers of their names only.
+
+    >>> rows = (("layers.0.w", "b0"), ("layers.1.w", "b2"), ("head", "-"))
+    >>> columns = (Column("name", varies=INDEX), Column("branch", varies=NUMBER))
+    >>> collapse(Table("", columns, rows)).rows
+    (('layers.{0,1}.w', 'b{0,2}'), ('head', '-'))
+    """
+    pattern = table.columns[0].varies
+    if pattern is None:
+        return table
+    groups: dict[Row, list[_Box]] = {}
+    for row in table.rows:
+        slots = tuple(frozenset({int(index)}) for index in pattern.findall(row[0]))
+        groups.setdefault(_skeleton(row, table.columns), []).append(_Box(slots, (row,)))
+    merged = (box for boxes in groups.values() for box in _boxes(boxes))
+    first = {row: position for position, row in reversed(list(enumerate(table.rows)))}
+    ordered = sorted(merged, key=lambda box: min(first[row] for row in box.rows))
+    return Table(table.title, table.columns, tuple(_row(box, table.columns) for box in ordered))
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Write a set of integers: ``{0..5}``, ``{0,2..10}``, ``{1,4,5}``.
+
+    >>> ranges([0, 2, 4, 6, 9]), ranges([3])
+    ('{0,2..6,9}', '3')
+    """
+    values = sorted(set(numbers))
+    if len(values) == 1:
+        return str(values[0])
+    return "{" + ",".join(_pieces(values)) + "}"
+
+
+def _pieces(values: Sequence[int]) -> list[str]:
+    pieces: list[str] = []
+    while values:
+        length = _progression(values)
+        if length < _RUN:
+            pieces.append(str(values[0]))
+            values = values[1:]
+            continue
+        first, second, last = values[0], values[1], values[length - 1]
+        consecutive = second - first == 1
+        pieces += [f"{first}..{last}"] if consecutive else [str(first), f"{second}..{last}"]
+        values = values[length:]
+    return pieces
+
+
+def _progression(values: Sequence[int]) -> int:
+    """How many leading values have equal steps."""
+    steps = [right - left for left, right in pairwise(values)]
+    unequal = (position for position, step in enumerate(steps) if step != steps[0])
+    return next(unequal, len(steps)) + 1
+
+
+def _skeleton(row: Row, columns: Sequence[Column]) -> Row:
+    """What must be equal for rows to be shown as one."""
+    return tuple(_fixed(cell, column) for cell, column in zip(row, columns, strict=True))
+
+
+def _fixed(cell: str, column: Column) -> str:
+    if column.sample:
+        return ""
+    return column.varies.sub("*", cell) if column.varies else cell
+
+
+def _boxes(boxes: list[_Box]) -> list[_Box]:
+    """Join boxes that differ in one slot only, innermost index first."""
+    for slot in reversed(range(len(boxes[0].slots))):
+        groups: dict[tuple[frozenset[int], ...], list[_Box]] = {}
+        for box in boxes:
+            others = box.slots[:slot] + box.slots[slot + 1 :]
+            groups.setdefault(others, []).append(box)
+        boxes = [_join(group, slot) for group in groups.values()]
+    return boxes
+
+
+def _join(boxes: Sequence[_Box], slot: int) -> _Box:
+    values = frozenset[int]().union(*(box.slots[slot] for box in boxes))
+    slots = boxes[0].slots
+    rows = tuple(row for box in boxes for row in box.rows)
+    return _Box((*slots[:slot], values, *slots[slot + 1 :]), rows)
+
+
+def _row(box: _Box, columns: Sequence[Column]) -> Row:
+    texts = list(zip(*box.rows, strict=True))
+    name = _fill(texts[0][0], columns[0], [ranges(slot) for slot in box.slots])
+    rest = (_cell(cells, column) for cells, column in zip(texts[1:], columns[1:], strict=True))
+    return (name, *rest)
+
+
+def _cell(texts: Sequence[str], column: Column) -> str:
+    if column.sample or column.varies is None:
+        return texts[0]
+    numbers = zip(*(column.varies.findall(text) for text in texts), strict=True)
+    return _fill(texts[0], column, [ranges(int(n) for n in found) for found in numbers])
+
+
+def _fill(text: str, column: Column, values: Sequence[str]) -> str:
+    """Put the values where the column's integers stand."""
+    if column.varies is None:
+        return text
+    rest = iter(values)
+    return column.varies.sub(lambda _: next(rest), text)

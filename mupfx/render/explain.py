@@ -1,0 +1,124 @@
+"""From the graph to the number, for one parameter: evidence, ratios, factors, rule and paper."""
+
+from difflib import get_close_matches
+from typing import Any
+
+from mupfx.core.plan import OptimizerFactors, ParameterPlan, Plan, SitePlan
+from mupfx.core.power import Power
+from mupfx.errors import PlanError
+from mupfx.render.document import Column, Document, Lines, Row, Table
+from mupfx.render.plan import number
+
+_LIKELY = 5
+"""How many similar names an error suggests."""
+
+
+def explain_document(plan: Plan, name: str) -> Document:
+    """The chain behind every number of one parameter.
+
+    Raises:
+        PlanError: The plan has no such parameter.
+    """
+    parameter = plan.parameters[planned_name(plan, name)]
+    sizes = " x ".join(map(str, parameter.shape)) or "scalar"
+    sites = sites_of(plan, parameter.name)
+    rule = (f"{plan.parametrization}, {parameter.role}: {parameter.source}",)
+    return (
+        Lines(f"{parameter.name}  [{sizes}]  {parameter.role}", parameter.evidence),
+        _ratio_table(parameter),
+        _factor_table(parameter),
+        Lines("rule", rule),
+        *(_site_lines(site) for site in sites),
+    )
+
+
+def explain_dict(plan: Plan, name: str) -> dict[str, Any]:
+    """The same as data: the parameter's and its sites' part of ``plan.json``."""
+    planned = planned_name(plan, name)
+    whole = plan.to_dict()
+    sites = {site.name: whole["sites"][site.name] for site in sites_of(plan, planned)}
+    return {
+        "schema": whole["schema"],
+        "parametrization": plan.parametrization,
+        "base": whole["base"],
+        "parameter": planned,
+        **whole["parameters"][planned],
+        "sites": sites,
+    }
+
+
+def planned_name(plan: Plan, name: str) -> str:
+    """The name a parameter is planned under, for itself or a tied alias.
+
+    Raises:
+        PlanError: The plan has no such parameter.
+    """
+    planned = plan.aliases.get(name, name)
+    if planned in plan.parameters:
+        return planned
+    likely = get_close_matches(name, [*plan.parameters, *plan.aliases], n=_LIKELY)
+    hint = f"did you mean {' or '.join(f'`{other}`' for other in likely)}?" if likely else None
+    raise PlanError(f"the plan has no parameter `{name}`", hint=hint)
+
+
+def sites_of(plan: Plan, name: str) -> tuple[SitePlan, ...]:
+    """Sites whose multiplier went into one parameter."""
+    return tuple(site for site in plan.sites.values() if name in site.target)
+
+
+def _ratio_table(parameter: ParameterPlan) -> Table:
+    ratios = (
+        ("fan-in", parameter.fan_in_ratio),
+        ("fan-out", parameter.fan_out_ratio),
+        ("depth", parameter.depth_ratio),
+    )
+    rows = tuple((name, str(ratio)) for name, ratio in ratios)
+    return Table("size here over size at the base", _RATIO_COLUMNS, rows)
+
+
+def _factor_table(parameter: ParameterPlan) -> Table:
+    init = parameter.init
+    law = "no values yet" if init.law is None else _law(parameter)
+    rows: list[Row] = [("init std", number(init.factor), str(init.power), law)]
+    rows.append(("multiplier", number(parameter.multiplier), "", ""))
+    for family, factors in parameter.optimizers.items():
+        rows += _family_rows(family, factors)
+    return Table("factors on your own values", _FACTOR_COLUMNS, tuple(rows))
+
+
+def _law(parameter: ParameterPlan) -> str:
+    init = parameter.init
+    return f"{init.law}, std {number(init.base_std)} at the base, {number(init.std)} here"
+
+
+def _family_rows(family: str, factors: OptimizerFactors) -> tuple[Row, ...]:
+    triples = (
+        ("lr", factors.lr, factors.lr_power),
+        ("weight decay", factors.weight_decay, factors.weight_decay_power),
+        ("eps", factors.eps, factors.eps_power),
+    )
+    return tuple(
+        (f"{family} {title}", number(value), _power(power), "" if value is not None else "no rule")
+        for title, value, power in triples
+    )
+
+
+def _power(power: Power | None) -> str:
+    return "-" if power is None else str(power)
+
+
+def _site_lines(site: SitePlan) -> Lines:
+    where = f"{site.lowering} into {', '.join(site.target)}"
+    return Lines(
+        f"{site.kind} site {site.name}",
+        (site.evidence, f"x {number(site.multiplier)} = {site.power}, {where}", site.source),
+    )
+
+
+_RATIO_COLUMNS = (Column("along"), Column("ratio", right=True))
+_FACTOR_COLUMNS = (
+    Column("number"),
+    Column("factor", right=True),
+    Column("is"),
+    Column("note", wraps=True),
+)
