@@ -29,6 +29,8 @@ class FactorClass:
     """A word for people: ``head_dim``, ``kv_heads``, ``width``; else the name."""
     base_size: int | None = None
     """Its size in the base, where a base model was given."""
+    parts: tuple[Axis, ...] = ()
+    """A concatenation's pieces in order, where they are all known."""
 
     @property
     def ratio(self) -> Fraction | None:
@@ -64,6 +66,8 @@ class Contraction:
     right: str
     contracted: tuple[str, ...]
     """Factor classes summed over."""
+    beside: tuple[str, ...]
+    """Factor classes of either operand that are not summed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ class Axes:
     """Node name to op, where neither a rule nor a probe could answer."""
     base_shapes: Mapping[str, tuple[int, ...]]
     """Shapes of the parameters in the base model; empty without one."""
+    conflicts: tuple[str, ...] = ()
+    """Axes that had to be equal and are not, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)

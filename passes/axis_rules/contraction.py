@@ -1,0 +1,323 @@
+"""Contractions: every matrix product as one einsum over labels.
+
+Each rule only says which label stands on which dimension of which operand; joining axes, recording
+fan-in and fan-out per parameter, and noting products of two activations is done once, here.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import fx
+
+from mupfx.core.vocabulary import Reason
+from mupfx.passes.axis_rules.call import Call
+from mupfx.passes.axis_rules.factors import (
+    Dim,
+    Dims,
+    Piece,
+    Size,
+    expand,
+    fresh,
+    is_one,
+    mark,
+    size_of,
+)
+from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, MATCHED, Tracker
+
+aten = torch.ops.aten
+
+Operand = tuple[fx.Node, str]
+"""A tensor and one label a dimension."""
+
+
+def contract(
+    tracker: Tracker,
+    call: Call,
+    operands: Sequence[Operand],
+    out: str,
+    dims_of: Mapping[fx.Node, Dims] | None = None,
+) -> Dims:
+    """Einsum: join equal labels, record what is summed over, return the result's dimensions."""
+    given = dims_of or {}
+    dims = [given.get(node) or call.dims(node) for node, _ in operands]
+    joined: dict[str, Dim] = {}
+    for (_, labels), axes in zip(operands, dims, strict=True):
+        for label, dim in zip(labels, axes, strict=True):
+            if label in joined and joined[label] and dim:
+                tracker.unify(call, joined[label], dim)
+                joined[label] = tracker.merge_origins(joined[label], dim)
+            elif dim or label not in joined:
+                joined[label] = dim
+    record(tracker, call, operands, dims, out)
+    return tuple(joined.get(label, ()) for label in out)
+
+
+def record(
+    tracker: Tracker, call: Call, operands: Sequence[Operand], dims: Sequence[Dims], out: str
+) -> None:
+    """Note parameter uses, weight-by-weight contractions, and activation-by-activation ones."""
+    summed = {x for _, labels in operands for x in labels} - set(out)
+    shared = {x for x in summed if sum(x in labels for _, labels in operands) > 1}
+    weights = [i for i, (node, _) in enumerate(operands) if tracker.is_weight(node)]
+    pieces = [
+        [p for label, dim in zip(labels, axes, strict=True) if label in shared for p in expand(dim)]
+        for (_, labels), axes in zip(operands, dims, strict=True)
+    ]
+    if weights and len(weights) == len(operands):
+        for contracted in pieces:
+            _note_inner(tracker, call, contracted)
+        return
+    others = [i for i in range(len(operands)) if i not in weights]
+    for i in weights:
+        _note_weight(tracker, call, operands[i], pieces[i], dims[i])
+        _note_bridge(tracker, call, [operands[j][0] for j in others], pieces[i], dims[i])
+    for left, right in pairwise(others):
+        _note_match(tracker, call, (operands[left][0], operands[right][0]), pieces[left])
+
+
+def _note_inner(tracker: Tracker, call: Call, contracted: Sequence[Piece]) -> None:
+    for piece in contracted:
+        for origin in piece.origins:
+            tracker.inner.setdefault(origin, call.node.name)
+
+
+def _note_weight(
+    tracker: Tracker, call: Call, operand: Operand, contracted: Sequence[Piece], dims: Dims
+) -> None:
+    node, _ = operand
+    where = call.node.name
+    tracker.use(call, node, contracted=contracted)
+    mark(contracted, CONTRACTED, where)
+    inside = {id(p.factor.root()) for p in contracted}
+    for dim in dims:
+        mark([p for p in dim if id(p.factor.root()) not in inside], MADE, where)
+    tracker.producer[call.node] = sorted(tracker.sources[node])[0]
+
+
+def _note_bridge(
+    tracker: Tracker,
+    call: Call,
+    others: Sequence[fx.Node],
+    contracted: Sequence[Piece],
+    dims: Dims,
+) -> None:
+    """One weight after another with nothing between: their shared axis may be a rank."""
+    like = call.out[0] if call.out else (1,)
+    inside = size_of(contracted, like)[0]
+    whole = size_of([p for dim in dims for p in dim], like)[0]
+    for node in others:
+        if node in tracker.narrow:
+            sides = min(tracker.narrow[node], whole // max(inside, 1))
+            tracker.bridges.append((call.node, list(contracted), sides))
+    tracker.narrow[call.node] = inside
+
+
+def _note_match(
+    tracker: Tracker, call: Call, pair: tuple[fx.Node, fx.Node], contracted: Sequence[Piece]
+) -> None:
+    if not contracted or not all(node in tracker.active for node in pair):
+        return
+    mark(contracted, MATCHED, call.node.name)
+    beside = [
+        p
+        for node in pair
+        for dim in call.dims(node)
+        for p in expand(dim)
+        if all(p.factor.root() is not q.factor.root() for q in expand(contracted))
+    ]
+    tracker.matches.append((call.node, *pair, list(contracted), beside))
+
+
+def labels(count: int, *, start: int = 0) -> str:
+    """``count`` labels that no other call with a distant ``start`` has."""
+    return "".join(chr(0x100 + start + i) for i in range(count))
+
+
+def batched(rank: int, longest: int) -> str:
+    """Labels of leading batch dimensions, aligned from the right."""
+    return labels(longest)[longest - rank :]
+
+
+def linear(tracker: Tracker, call: Call) -> Dims:
+    """``y[..., o] = x[..., i] w[o, i] + b[o]``."""
+    x, w = call["input"], call["weight"]
+    lead = labels(len(call.sizes(x)) - 1)
+    out = contract(tracker, call, [(x, lead + "i"), (w, "oi")], lead + "o")
+    return add_bias(tracker, call, out, "bias", w)
+
+
+def add_bias(tracker: Tracker, call: Call, out: Dims, name: str, weight: fx.Node) -> Dims:
+    """Join a bias with the last dimension, recording the weight it stands beside."""
+    bias = call.tensor(name)
+    if bias is None:
+        return out
+    if call.dims(bias):
+        tracker.unify(call, out[-1], call.dims(bias)[-1])
+    if tracker.is_weight(bias):
+        companion = min(tracker.sources[weight]) if tracker.is_weight(weight) else None
+        tracker.use(call, bias, companion=companion)
+    return out
+
+
+def mm(tracker: Tracker, call: Call) -> Dims:
+    """``y[n, p] = a[n, m] b[m, p]``."""
+    return contract(tracker, call, [(call["self"], "nm"), (call["mat2"], "mp")], "np")
+
+
+def bmm(tracker: Tracker, call: Call) -> Dims:
+    """``y[b, n, p] = a[b, n, m] b[b, m, p]``."""
+    return contract(tracker, call, [(call["self"], "bnm"), (call["mat2"], "bmp")], "bnp")
+
+
+def mv(tracker: Tracker, call: Call) -> Dims:
+    """``y[n] = a[n, m] v[m]``."""
+    return contract(tracker, call, [(call["self"], "nm"), (call["vec"], "m")], "n")
+
+
+def dot(tracker: Tracker, call: Call) -> Dims:
+    """``y = a[m] b[m]``."""
+    return contract(tracker, call, [(call["self"], "m"), (call["tensor"], "m")], "")
+
+
+def outer(tracker: Tracker, call: Call) -> Dims:
+    """``y[n, m] = a[n] b[m]``."""
+    return contract(tracker, call, [(call["self"], "n"), (call["vec2"], "m")], "nm")
+
+
+def addmm(tracker: Tracker, call: Call) -> Dims:
+    """``y[n, p] = a[n, m] b[m, p] + c[n, p]``."""
+    out = contract(tracker, call, [(call["mat1"], "nm"), (call["mat2"], "mp")], "np")
+    return add_bias(tracker, call, out, "self", call["mat2"])
+
+
+def baddbmm(tracker: Tracker, call: Call) -> Dims:
+    """``y[b, n, p] = a[b, n, m] b[b, m, p] + c[b, n, p]``."""
+    out = contract(tracker, call, [(call["batch1"], "bnm"), (call["batch2"], "bmp")], "bnp")
+    for mine, other in zip(out, call.dims(call["self"]), strict=False):
+        if mine and other:
+            tracker.unify(call, mine, other)
+    tracker.meet(call, [call["self"], call["batch1"]])
+    return out
+
+
+def matmul(tracker: Tracker, call: Call) -> Dims:
+    """``torch.matmul`` with its broadcasting and its vector cases."""
+    a, b = call["self"], call["other"]
+    rank_a, rank_b = len(call.sizes(a)), len(call.sizes(b))
+    lead = max(rank_a, rank_b, 2) - 2
+    left = "m" if rank_a == 1 else batched(rank_a - 2, lead) + "nm"
+    right = "m" if rank_b == 1 else batched(rank_b - 2, lead) + "mp"
+    ends = ("n" if rank_a > 1 else "") + ("p" if rank_b > 1 else "")
+    return contract(tracker, call, [(a, left), (b, right)], labels(lead) + ends)
+
+
+def einsum(tracker: Tracker, call: Call) -> Dims:
+    """``torch.einsum``, ellipsis included."""
+    nodes: list[fx.Node] = list(call["tensors"])
+    left, _, right = call["equation"].replace(" ", "").partition("->")
+    terms = left.split(",")
+    ranks = [len(call.sizes(n)) for n in nodes]
+    dots = [r - len(t.replace("...", "")) if "..." in t else 0 for r, t in zip(ranks, terms, strict=True)]
+    longest = max(dots)
+    full = [t.replace("...", batched(d, longest)) for t, d in zip(terms, dots, strict=True)]
+    if "->" not in call["equation"]:
+        names = "".join(terms).replace("...", "")
+        right = ("..." if longest else "") + "".join(sorted(x for x in set(names) if names.count(x) == 1))
+    out = right.replace("...", labels(longest))
+    return contract(tracker, call, list(zip(nodes, full, strict=True)), out)
+
+
+def bilinear(tracker: Tracker, call: Call) -> Dims:
+    """``y[..., o] = x[..., i] w[o, i, j] z[..., j] + b[o]``."""
+    x, z, w = call["input1"], call["input2"], call["weight"]
+    lead = labels(len(call.sizes(x)) - 1)
+    out = contract(tracker, call, [(x, lead + "i"), (w, "oij"), (z, lead + "j")], lead + "o")
+    return add_bias(tracker, call, out, "bias", w)
+
+
+def grouped_mm(tracker: Tracker, call: Call) -> Dims:
+    """``y[t, p] = a[t, m] b[e(t), m, p]``: each row meets one expert's matrix."""
+    a, b = call["self"], call["mat2"]
+    if len(call.sizes(b)) == 2:
+        return contract(tracker, call, [(a, "nm"), (b, "mp")], "gnp"[-len(call.out) :])
+    left = "nm" if len(call.sizes(a)) == 2 else "gnm"
+    mark(call.dims(b)[0], Reason.SELECTION, "one matrix of the stack is chosen for each row")
+    return contract(tracker, call, [(a, left), (b, "gmp")], left[:-1] + "p")
+
+
+def attention(tracker: Tracker, call: Call) -> Dims:
+    """``softmax(q[..., h, l, e] k[..., h, s, e]) v[..., h, s, f]``; kv heads may be fewer."""
+    q, k, v = call["query"], call["key"], call["value"]
+    lead = labels(len(call.sizes(q)) - 2)
+    dims = {q: call.dims(q), k: call.dims(k), v: call.dims(v)}
+    if call["enable_gqa"] and call.sizes(q)[-3] != call.sizes(k)[-3]:
+        return _grouped_attention(tracker, call, dims)
+    for i in range(len(lead)):
+        _join(tracker, call, dims[q][i], dims[k][i])
+        _join(tracker, call, dims[k][i], dims[v][i])
+    _join(tracker, call, dims[k][-2], dims[v][-2])
+    contract(tracker, call, [(q, lead + "le"), (k, lead + "se")], lead + "ls")
+    _join_mask(tracker, call, dims[q][-2], dims[k][-2])
+    return (*dims[q][:-1], dims[v][-1])
+
+
+def _grouped_attention(tracker: Tracker, call: Call, dims: Mapping[fx.Node, Dims]) -> Dims:
+    q, k, v = call["query"], call["key"], call["value"]
+    kv = call.sizes(k)[-3]
+    group = tuple(a // b for a, b in zip(call.sizes(q)[-3], kv, strict=True))
+    heads = tracker.reshape(call, [dims[q][-3]], [kv, group])
+    _join(tracker, call, heads[0], dims[k][-3])
+    _join(tracker, call, dims[k][-3], dims[v][-3])
+    _join(tracker, call, dims[k][-2], dims[v][-2])
+    mark(heads[1], "repeated", call.node.name)
+    lead = labels(len(dims[q]) - 3)
+    given = {**dims, q: (*dims[q][:-3], heads[0], *dims[q][-2:])}
+    contract(tracker, call, [(q, lead + "hle"), (k, lead + "hse")], lead + "hls", given)
+    return (*dims[q][:-1], dims[v][-1])
+
+
+def _join(tracker: Tracker, call: Call, left: Dim, right: Dim) -> None:
+    if left and right:
+        tracker.unify(call, left, right)
+
+
+def _join_mask(tracker: Tracker, call: Call, queries: Dim, keys: Dim) -> None:
+    mask = call.tensor("attn_mask")
+    if mask is None:
+        return
+    dims = call.dims(mask)
+    for dim, want in zip(dims[-2:], (queries, keys), strict=True):
+        _join(tracker, call, want, dim)
+    tracker.meet(call, [mask, call["query"]])
+
+
+def cross(tracker: Tracker, call: Call) -> Dims:
+    """``cdist``: rows of two tensors compared over their last axis."""
+    a, b = call["x1"], call["x2"]
+    lead = labels(len(call.sizes(a)) - 2)
+    return contract(tracker, call, [(a, lead + "nm"), (b, lead + "pm")], lead + "np")
+
+
+def fresh_like(sizes: Sequence[Size]) -> Dims:
+    """Dimensions nothing is known about."""
+    return tuple(() if is_one(size) else fresh(size) for size in sizes)
+
+
+RULES = {
+    aten.linear: linear,
+    aten.mm: mm,
+    aten.bmm: bmm,
+    aten.mv: mv,
+    aten.dot: dot,
+    aten.vdot: dot,
+    aten.outer: outer,
+    aten.addmm: addmm,
+    aten.baddbmm: baddbmm,
+    aten.matmul: matmul,
+    aten.einsum: einsum,
+    aten.bilinear: bilinear,
+    aten._grouped_mm: grouped_mm,
+    aten.cdist: cross,
+    aten.scaled_dot_product_attention: attention,
+}

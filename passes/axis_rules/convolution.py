@@ -1,0 +1,100 @@
+"""Convolutions: channels are contracted, kernels are spatial, groups cut both channel axes."""
+
+import torch
+from torch import fx
+
+from mupfx.core.vocabulary import Reason
+from mupfx.passes.axis_rules.call import Call
+from mupfx.passes.axis_rules.contraction import contract, labels
+from mupfx.passes.axis_rules.factors import Dim, Dims, expand, fresh, mark
+from mupfx.passes.axis_rules.tracker import CONTRACTED, Tracker
+
+aten = torch.ops.aten
+
+
+def convolution(tracker: Tracker, call: Call) -> Dims:
+    """``y[n, o, ...] = x[n, i, ...] * w[o, i / groups, kernel]``, or transposed ``w[i, o / groups, kernel]``."""
+    x, w = call["input"], call["weight"]
+    kernel = call.dims(w)[2:]
+    for dim in kernel:
+        mark(dim, Reason.SPATIAL, f"kernel of {call.node.name}")
+    turned = bool(call["transposed"]) or "transpose" in str(call.node.target)
+    out = (_grouped if call["groups"] != 1 else _dense)(tracker, call, x, w, turned=turned)
+    space = tuple(fresh(size) for size in call.out[2:])
+    for dim in space:
+        mark(dim, Reason.SPATIAL, f"positions of {call.node.name}")
+    _bias(tracker, call, w, out)
+    return (call.dims(x)[0], out, *space)
+
+
+def _dense(tracker: Tracker, call: Call, x: fx.Node, w: fx.Node, *, turned: bool) -> Dim:
+    space = labels(len(call.out) - 2)
+    kernel = labels(len(call.out) - 2, start=64)
+    operands = [(x, "ni" + space), (w, ("io" if turned else "oi") + kernel)]
+    dims = {x: (*call.dims(x)[:2], *(() for _ in space))}
+    result = contract(tracker, call, operands, "no" + space, dims)
+    _kernel_use(tracker, call, w)
+    return result[1]
+
+
+def _kernel_use(tracker: Tracker, call: Call, w: fx.Node) -> None:
+    """The kernel's extent is summed over as well: it belongs to the fan-in."""
+    if not tracker.is_weight(w):
+        return
+    last = tracker.uses.pop()
+    contracted = [p for dim in call.dims(w)[2:] for p in expand(dim)]
+    kept = [p for dim in call.dims(w)[:2] for p in expand(dim) if _within(p.origins, last.fan_in, last.parameter)]
+    tracker.use(call, w, contracted=[*kept, *contracted])
+
+
+def _within(origins: frozenset[tuple[str, int]], dims: tuple[int, ...], parameter: str) -> bool:
+    return any(name == parameter and dim in dims for name, dim in origins)
+
+
+def _grouped(tracker: Tracker, call: Call, x: fx.Node, w: fx.Node, *, turned: bool) -> Dim:
+    """Groups are a factor shared by both channel axes, outermost, and not summed over."""
+    groups = tuple(_groups(call, i) for i in range(len(call.out[0])))
+    rows, columns = call.dims(w)[:2]
+    into, out = call.sizes(x)[1], call.out[1]
+    mine = tracker.reshape(call, [call.dims(x)[1]], [groups, _per(into, groups)])
+    stored = tracker.reshape(call, [rows], [groups, _per(call.sizes(w)[0], groups)])
+    _join(tracker, call, mine[0], stored[0])
+    inner, made = (stored[1], columns) if turned else (columns, stored[1])
+    _join(tracker, call, mine[1], inner)
+    if tracker.is_weight(w):
+        spatial = [p for dim in call.dims(w)[2:] for p in expand(dim)]
+        columns_too = [] if turned else expand(columns)
+        tracker.use(call, w, contracted=[*(expand(inner) if turned else columns_too), *spatial])
+        mark(inner, CONTRACTED, call.node.name)
+    return (*stored[0], *made) if _per(out, groups) != (1,) * len(out) else stored[0]
+
+
+def _groups(call: Call, model: int) -> int:
+    return int(call["groups"] if model == 0 else call.at_base("groups"))
+
+
+def _per(size: tuple[int, ...], groups: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n // g for n, g in zip(size, groups, strict=True))
+
+
+def _join(tracker: Tracker, call: Call, left: Dim, right: Dim) -> None:
+    if left and right:
+        tracker.unify(call, left, right)
+
+
+def _bias(tracker: Tracker, call: Call, w: fx.Node, out: Dim) -> None:
+    bias = call.tensor("bias")
+    if bias is None:
+        return
+    _join(tracker, call, out, call.dims(bias)[0])
+    if tracker.is_weight(bias):
+        tracker.use(call, bias, companion=min(tracker.sources[w]) if tracker.is_weight(w) else None)
+
+
+RULES = dict.fromkeys(
+    (
+        aten.conv1d, aten.conv2d, aten.conv3d, aten.convolution, aten._convolution,
+        aten.conv_transpose1d, aten.conv_transpose2d, aten.conv_transpose3d,
+    ),
+    convolution,
+)  # fmt: skip

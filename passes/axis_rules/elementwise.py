@@ -1,0 +1,33 @@
+"""Elementwise ops: axes are joined from the right, as broadcasting lines them up.
+
+Which ops these are is read off ``torch.Tag.pointwise``; the table lists only those that torch does
+not tag.
+"""
+
+import torch
+
+from mupfx.passes.axis_rules.call import Call
+from mupfx.passes.axis_rules.factors import Dims
+from mupfx.passes.axis_rules.tracker import Tracker
+
+aten = torch.ops.aten
+
+
+def elementwise(tracker: Tracker, call: Call) -> Dims:
+    """``y[i, j] = f(a[i, j], b[j], ...)``."""
+    nodes = call.tensors()
+    dims = tracker.broadcast(call, nodes, call.out)
+    tracker.meet(call, nodes)
+    return dims
+
+
+RULES = dict.fromkeys(
+    (
+        aten.add_, aten.mul_, aten.where, aten.pow, aten.__and__, aten.__or__, aten.__xor__,
+        aten.copy_, aten.copy, aten.masked_fill, aten.bitwise_not, aten.isin,
+        aten.complex, aten.polar, aten.real, aten.imag, aten.angle, aten.prelu,
+        aten.gelu, aten.softplus, aten.mish, aten.celu, aten.relu6, aten.hardtanh, aten.selu,
+        aten.rsub, aten.square, aten.clamp, aten.lerp, aten.log_sigmoid,
+    ),
+    elementwise,
+)  # fmt: skip

@@ -1,0 +1,128 @@
+"""From the walk's mutable factors to frozen classes, axes and uses."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from mupfx.core.axes import Axes, Axis, Contraction, FactorClass, Use
+from mupfx.core.vocabulary import Reason
+from mupfx.passes.axis_rules.factors import Dim, Factor, expand
+from mupfx.passes.axis_rules.kinds import Answer, Answers
+from mupfx.passes.axis_rules.tracker import REPEATED, Tracker
+
+Parameters = Mapping[str, tuple[Dim, ...]]
+NameOf = Callable[[Dim], Axis]
+
+LABELS = {
+    Reason.INPUT: "input",
+    Reason.BATCH: "batch",
+    Reason.SPATIAL: "kernel",
+    Reason.INDEX: "index",
+    Reason.SELECTION: "choice",
+    Reason.OUTPUT: "output",
+    Reason.PARTS: "parts",
+}
+
+
+def freeze(
+    tracker: Tracker, parameters: Parameters, roots: Sequence[Factor], answers: Answers
+) -> Axes:
+    """Name every factor, in the order in which parameters show them, and copy what is known."""
+    names: dict[int, str] = {}
+
+    def name_of(dim: Dim) -> Axis:
+        found = [p.factor for p in expand(dim)]
+        return tuple(names.setdefault(id(f), f"c{len(names)}") for f in found)
+
+    shown = {name: tuple(name_of(d) for d in dims) for name, dims in parameters.items()}
+    nodes = {
+        node.name: tuple(name_of(d) for d in dims)
+        for node, dims in tracker.env.items()
+        if isinstance(dims, tuple)
+    }
+    matches = _matches(tracker, name_of)
+    for factor in roots:
+        names.setdefault(id(factor), f"c{len(names)}")
+    made = {names[id(f)]: _class(f, names[id(f)], answers[id(f)], name_of) for f in roots}
+    repeated = {names[id(f)] for f in roots if REPEATED in f.marks}
+    classes = {name: made[name] for name in names.values() if name in made}
+    return Axes(
+        classes=_label_heads(classes, shown, matches, repeated),
+        nodes=nodes,
+        parameters=shown,
+        uses=tuple(_complete(use, tracker, shown) for use in tracker.uses),
+        contractions=matches,
+        unknown_ops=dict(tracker.unknown),
+        base_shapes=_base_shapes(parameters, roots),
+        conflicts=tuple(dict.fromkeys(tracker.conflicts)),
+    )
+
+
+def _class(factor: Factor, name: str, answer: Answer, name_of: NameOf) -> FactorClass:
+    label = LABELS.get(answer.reason, name) if answer.reason is not None else name
+    return FactorClass(
+        name=name,
+        size=factor.size[0],
+        kind=answer.kind,
+        status=answer.status,
+        reason=answer.reason,
+        evidence=answer.evidence,
+        label=label,
+        base_size=factor.size[1] if len(factor.size) > 1 else None,
+        parts=tuple(name_of(factor.parts[span]) for span in sorted(factor.parts)),
+    )
+
+
+def _matches(tracker: Tracker, name_of: NameOf) -> tuple[Contraction, ...]:
+    return tuple(
+        Contraction(node.name, left.name, right.name, name_of(tuple(inner)), name_of(tuple(beside)))
+        for node, left, right, inner, beside in tracker.matches
+    )
+
+
+def _complete(use: Use, tracker: Tracker, shown: Mapping[str, tuple[Axis, ...]]) -> Use:
+    """Fill in the dimensions that live on; an inner product of weights is fan-in or fan-out."""
+    rank = len(shown.get(use.parameter, ()))
+    inner = [d for d in range(rank) if (use.parameter, d) in tracker.inner and d not in use.fan_in]
+    fan_in = use.fan_in if use.fan_in or use.index else tuple(inner)
+    rest = tuple(d for d in range(rank) if d not in fan_in and d not in use.index)
+    return replace(use, fan_in=fan_in, fan_out=rest)
+
+
+def _label_heads(
+    classes: Mapping[str, FactorClass],
+    shown: Mapping[str, tuple[Axis, ...]],
+    matches: Sequence[Contraction],
+    repeated: set[str],
+) -> dict[str, FactorClass]:
+    """Words for the factors around a product of two activations."""
+    inner = {c for m in matches for c in m.contracted if classes[c].reason is not Reason.INPUT}
+    beside = {c for m in matches for c in m.beside} - inner
+    labels = dict.fromkeys(sorted(inner), "head_dim")
+    for axis in (axis for dims in shown.values() for axis in dims):
+        heads = [c for c in axis if c in beside and c not in inner]
+        if not inner.intersection(axis) or not heads:
+            continue
+        grouped = any(c in repeated for c in heads) and len(heads) > 1
+        for c in heads:
+            word = ("group" if c in repeated else "kv_heads") if grouped else "heads"
+            if labels.get(c, "heads") == "heads":
+                labels[c] = word
+    return {
+        name: replace(c, label=labels[name]) if name in labels else c
+        for name, c in classes.items()
+    }
+
+
+def _base_shapes(parameters: Parameters, roots: Sequence[Factor]) -> dict[str, tuple[int, ...]]:
+    if not roots or len(roots[0].size) < 2:
+        return {}
+    shapes = {}
+    for name, dims in parameters.items():
+        sizes = []
+        for dim in dims:
+            size = 1
+            for piece in expand(dim):
+                size *= piece.factor.size[1]
+            sizes.append(size)
+        shapes[name] = tuple(sizes)
+    return shapes

@@ -1,0 +1,174 @@
+"""Look-ups: the axis looked into is an index axis, and those looked up by take its place."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import fx
+
+from mupfx.core.vocabulary import Reason
+from mupfx.passes.axis_rules.call import Call
+from mupfx.passes.axis_rules.factors import Dim, Dims, expand, fresh, is_one, mark
+from mupfx.passes.axis_rules.tracker import MADE, Tracker
+from mupfx.passes.axis_rules.view import source
+
+aten = torch.ops.aten
+
+
+def embedding(tracker: Tracker, call: Call) -> Dims:
+    """``y[..., d] = w[i[...], d]``: a contraction with one-hot rows."""
+    weight, indices = call["weight"], call["indices"]
+    rows, *rest = call.dims(weight)
+    mark(rows, Reason.INDEX, f"{call.node.name} looks it up")
+    if tracker.is_weight(weight):
+        tracker.use(call, weight, index=expand(rows))
+        mark([p for dim in rest for p in dim], MADE, call.node.name)
+    return (*call.dims(indices), *rest)
+
+
+def embedding_bag(tracker: Tracker, call: Call) -> list[Dims]:
+    """Bags of looked-up rows, summed."""
+    weight = call["weight"]
+    rows, columns = call.dims(weight)
+    mark(rows, Reason.INDEX, f"{call.node.name} looks it up")
+    if tracker.is_weight(weight):
+        tracker.use(call, weight, index=expand(rows))
+    bags = tuple(fresh(size) for size in call.outs[0][:1])
+    return [(*bags, columns), *(tuple(fresh(s) for s in sizes) for sizes in call.outs[1:])]
+
+
+def index(tracker: Tracker, call: Call) -> Dims:
+    """``x[i, :, j]``: indexed axes give way to those of the indices."""
+    node = source(call)
+    dims, picks = call.dims(node), list(call["indices"])
+    indexed = _indexed(call, picks)
+    looked_up = [p for i in indexed for p in expand(dims[i])]
+    mark(looked_up, Reason.INDEX, f"{call.node.name} looks it up")
+    tensors = [p for p in picks if isinstance(p, fx.Node)]
+    count = len(call.out) - (len(dims) - len(indexed))
+    first = 0 if _apart(indexed) else indexed[0]
+    shape = call.out[first : first + count]
+    taken = _taken(tracker, call, tensors, shape)
+    if tracker.is_weight(node) and looked_up:
+        tracker.use(call, node, index=looked_up)
+    rest = [dim for i, dim in enumerate(dims) if i not in indexed]
+    return (*rest[:first], *taken, *rest[first:])
+
+
+def _indexed(call: Call, picks: Sequence[fx.Node | None]) -> list[int]:
+    indexed: list[int] = []
+    position = 0
+    for pick in picks:
+        width = 1
+        if isinstance(pick, fx.Node):
+            width = len(call.sizes(pick)) if _is_mask(pick) else 1
+            indexed += range(position, position + width)
+        position += width
+    return indexed
+
+
+def _is_mask(node: fx.Node) -> bool:
+    return node.meta["val"].dtype in (torch.bool, torch.uint8)
+
+
+def _apart(indexed: Sequence[int]) -> bool:
+    return not indexed or list(indexed) != list(range(indexed[0], indexed[-1] + 1))
+
+
+def _taken(
+    tracker: Tracker, call: Call, picks: Sequence[fx.Node], shape: Sequence[tuple[int, ...]]
+) -> Dims:
+    if any(_is_mask(p) for p in picks):
+        made = tuple(fresh(size) for size in shape)
+        for dim in made:
+            mark(dim, Reason.INPUT, f"{call.node.name} keeps as many as the data says")
+        return made
+    return tracker.broadcast(call, picks, shape)
+
+
+def index_select(_: Tracker, call: Call) -> Dims:
+    """One axis looked up by a list of indices."""
+    dims = list(call.dims(source(call)))
+    axis = call["dim"] % len(dims)
+    mark(dims[axis], Reason.INDEX, f"{call.node.name} looks it up")
+    dims[axis] = call.dims(call["index"])[0] if call.dims(call["index"]) else ()
+    return tuple(dims)
+
+
+def gather(tracker: Tracker, call: Call) -> Dims:
+    """``y[i, j] = x[index[i, j], j]``."""
+    node, picks = source(call), call["index"]
+    dims, sizes, result = call.dims(node), call.sizes(node), call.dims(picks)
+    axis = call["dim"] % max(len(dims), 1)
+    for i, (dim, size, mine) in enumerate(zip(dims, sizes, result, strict=True)):
+        if i == axis:
+            mark(dim, Reason.INDEX, f"{call.node.name} looks it up")
+        elif size == call.out[i] and dim and mine:
+            tracker.unify(call, dim, mine)
+    return tuple(
+        dim if i != axis and size == call.out[i] and dim else mine
+        for i, (dim, size, mine) in enumerate(zip(dims, sizes, result, strict=True))
+    )
+
+
+def into(tracker: Tracker, call: Call) -> Dims:
+    """``scatter``, ``index_add``, ``index_put``: the result has the axes of what is written into."""
+    node = source(call)
+    dims, sizes = call.dims(node), call.sizes(node)
+    written = call.tensor("src") or call.tensor("source") or call.tensor("values")
+    if written is not None and len(call.dims(written)) == len(dims):
+        for dim, size, mine, other in zip(
+            dims, sizes, call.dims(written), call.sizes(written), strict=True
+        ):
+            if size == other and dim and mine and isinstance(call["dim"], int):
+                tracker.unify(call, dim, mine)
+    return dims
+
+
+def ranked(_: Tracker, call: Call) -> list[Dims]:
+    """``topk``, ``sort``: the axis is selected from."""
+    node = source(call)
+    dims = list(call.dims(node))
+    axis = (call["dim"] if call["dim"] is not None else -1) % max(len(dims), 1)
+    if dims:
+        mark(dims[axis], Reason.SELECTION, f"{call.node.name} selects along it")
+        if call.outs[0][axis] != call.sizes(node)[axis]:
+            dims[axis] = fresh(call.outs[0][axis])
+            mark(dims[axis], Reason.SELECTION, f"{call.node.name} keeps as many")
+    return [tuple(dims) for _ in call.outs]
+
+
+def order(tracker: Tracker, call: Call) -> Dims:
+    """``argsort``: one result."""
+    del tracker
+    dims = call.dims(source(call))
+    axis = call["dim"] % max(len(dims), 1)
+    mark(dims[axis] if dims else (), Reason.SELECTION, f"{call.node.name} selects along it")
+    return dims
+
+
+def one_hot(_: Tracker, call: Call) -> Dims:
+    """A new last axis that counts the indices."""
+    made: Dim = () if is_one(call.out[-1]) else fresh(call.out[-1])
+    mark(made, Reason.INDEX, f"{call.node.name} makes one place for each index")
+    return (*call.dims(source(call)), made)
+
+
+RULES = {
+    aten.embedding: embedding,
+    **dict.fromkeys((aten.embedding_bag, aten._embedding_bag), embedding_bag),
+    aten.index: index,
+    aten.index_select: index_select,
+    aten.gather: gather,
+    aten.take_along_dim: gather,
+    **dict.fromkeys(
+        (
+            aten.scatter, aten.scatter_add, aten.scatter_reduce, aten.index_add, aten.index_copy,
+            aten.index_fill, aten.index_put, aten.masked_scatter, aten.slice_scatter,
+            aten.select_scatter,
+        ),
+        into,
+    ),
+    **dict.fromkeys((aten.topk, aten.sort, aten.kthvalue), ranked),
+    aten.argsort: order,
+    aten.one_hot: one_hot,
+}  # fmt: skip

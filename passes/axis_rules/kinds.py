@@ -1,0 +1,243 @@
+"""Which factors are width: what the marks say, then what growth the user means.
+
+Certain facts come first (inputs, kernels, indices, selections, counted parts, plain outputs), then
+the base if there is one, and only then conventions, which are answered as ``assumed``: head counts
+grow and head sizes stay, one factor of an axis grows, a narrow linear bottleneck stays.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mupfx.core.vocabulary import Kind, Reason, Status
+from mupfx.passes.axis_rules.factors import Dim, Factor, Piece, expand
+from mupfx.passes.axis_rules.tracker import CONTRACTED, MATCHED, REPEATED, Tracker
+
+CERTAIN = (
+    Reason.INPUT,
+    Reason.BATCH,
+    Reason.SPATIAL,
+    Reason.INDEX,
+    Reason.SELECTION,
+    Reason.PARTS,
+)
+OUTPUT = str(Reason.OUTPUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known of one factor."""
+
+    kind: Kind
+    status: Status
+    reason: Reason | None
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the walk found, for the conventions to look at."""
+
+    tracker: Tracker
+    parameters: Mapping[str, tuple[Dim, ...]]
+    factors: tuple[Factor, ...]
+    """Every root."""
+    grow: str
+
+
+Answers = dict[int, Answer]
+"""By ``id`` of the root factor; a factor that is absent is still open."""
+
+
+def settle(facts: Facts) -> Answers:
+    """An answer for every factor."""
+    answers: Answers = {}
+    _from_marks(facts, answers)
+    _spread(facts, answers)
+    _outputs(facts, answers)
+    _spread(facts, answers)
+    if any(len(set(f.size)) > 1 for f in facts.factors):
+        _from_base(facts, answers)
+    else:
+        _bottlenecks(facts, answers)
+        _heads(facts, answers)
+        _one_grows(facts, answers)
+        _spread(facts, answers)
+    for factor in facts.factors:
+        answers.setdefault(id(factor), _width(facts, factor, answers))
+    return answers
+
+
+def roots(dims: Iterable[Piece]) -> list[Factor]:
+    """Root factors of a dimension."""
+    return [piece.factor for piece in expand(dims)]
+
+
+def _from_marks(facts: Facts, answers: Answers) -> None:
+    for factor in facts.factors:
+        for reason in CERTAIN:
+            if reason in factor.marks:
+                answers[id(factor)] = Answer(
+                    Kind.FINITE, Status.CERTAIN, reason, factor.marks[reason]
+                )
+                break
+
+
+def _spread(facts: Facts, answers: Answers) -> None:
+    """Finiteness along part-whole relations, to a fixed point."""
+    before = -1
+    while before != len(answers):
+        before = len(answers)
+        for sources, made in facts.tracker.depends:
+            _inherit(answers, roots(sources), roots(made))
+        for factor in facts.factors:
+            parts = [f for part in factor.parts.values() for f in roots(part)]
+            if _is_finite(answers, factor):
+                _inherit(answers, [factor], parts)
+            elif _covered(factor):
+                _inherit(answers, parts, [factor])
+
+
+def _inherit(answers: Answers, sources: Sequence[Factor], made: Sequence[Factor]) -> None:
+    if not all(_is_finite(answers, f) for f in sources):
+        return
+    statuses = [answers[id(f)].status for f in sources]
+    status = Status.CERTAIN if all(s is Status.CERTAIN for s in statuses) else Status.ASSUMED
+    first = answers[id(sources[0])] if sources else None
+    reason = first.reason if first else Reason.PARTS
+    for factor in made:
+        if id(factor) not in answers:
+            evidence = first.evidence if first else "made of finite parts"
+            answers[id(factor)] = Answer(Kind.FINITE, status, reason, evidence)
+
+
+def _is_finite(answers: Answers, factor: Factor) -> bool:
+    answer = answers.get(id(factor))
+    return answer is not None and answer.kind is Kind.FINITE
+
+
+def _covered(factor: Factor) -> bool:
+    """Whether the known parts make up the whole."""
+    spans = sorted(factor.parts)
+    position = tuple(0 for _ in factor.size)
+    for start, stop in spans:
+        if start != position:
+            return False
+        position = stop
+    return bool(spans) and position == factor.size
+
+
+def _outputs(facts: Facts, answers: Answers) -> None:
+    """Axes of the model's outputs that nothing contracts."""
+    for factor in facts.factors:
+        if OUTPUT not in factor.marks or id(factor) in answers:
+            continue
+        inside = [factor, *(f for part in factor.parts.values() for f in roots(part))]
+        if not any(CONTRACTED in f.marks or MATCHED in f.marks for f in inside):
+            evidence = "an axis of the output that nothing contracts"
+            answers[id(factor)] = Answer(Kind.FINITE, Status.CERTAIN, Reason.OUTPUT, evidence)
+
+
+def _from_base(facts: Facts, answers: Answers) -> None:
+    for factor in facts.factors:
+        known = answers.get(id(factor))
+        grew = len(set(factor.size)) > 1
+        if known is not None and known.status is Status.CERTAIN:
+            continue
+        sizes = f"{factor.size[0]} here, {factor.size[-1]} at the base"
+        if grew:
+            answers[id(factor)] = Answer(Kind.WIDTH, Status.CERTAIN, None, sizes)
+        elif known is None:
+            answers[id(factor)] = Answer(Kind.FINITE, Status.CERTAIN, Reason.BASE, sizes)
+
+
+def sole_fan_in(facts: Facts) -> set[int]:
+    """Factors that are, alone, a dimension some parameter contracts: these must be able to grow."""
+    found = set()
+    for use in facts.tracker.uses:
+        dims = facts.parameters.get(use.parameter, ())
+        for d in use.fan_in:
+            inside = roots(dims[d])
+            if len(inside) == 1:
+                found.add(id(inside[0]))
+    return found
+
+
+def _heads(facts: Facts, answers: Answers) -> None:
+    """Head counts against head sizes, at every product of two activations."""
+    sole = sole_fan_in(facts)
+    for node, _, _, contracted, beside in facts.tracker.matches:
+        inner = [f for f in roots(contracted) if id(f) not in answers and id(f) not in sole]
+        outer = [f for f in roots(beside) if id(f) not in answers and MATCHED not in f.marks]
+        if not inner or not outer:
+            continue
+        stay = _neighbours(facts, inner, outer) if facts.grow == "head_dim" else inner
+        word = "head counts" if stay is not inner else "the size that two activations share"
+        evidence = f"{word} stay, by grow={facts.grow!r} (products of activations at {node.name})"
+        for factor in stay:
+            answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
+
+
+def _neighbours(facts: Facts, inner: Sequence[Factor], outer: Sequence[Factor]) -> list[Factor]:
+    """Factors beside the head size in some parameter's dimension."""
+    heads = {id(f) for f in inner}
+    beside = {id(f) for f in outer}
+    return [
+        f
+        for dims in facts.parameters.values()
+        for dim in dims
+        if heads & {id(f) for f in roots(dim)}
+        for f in roots(dim)
+        if id(f) in beside
+    ]
+
+
+def _one_grows(facts: Facts, answers: Answers) -> None:
+    """Of several open factors in one dimension, one grows."""
+    sole = sole_fan_in(facts)
+    for name, dims in facts.parameters.items():
+        for d, dim in enumerate(dims):
+            candidates = [f for f in roots(dim) if id(f) not in answers]
+            if len(candidates) < 2:
+                continue
+            grows = min(candidates, key=lambda f: _softness(f, sole))
+            for factor in candidates:
+                if factor is not grows and _softness(factor, sole) > 0:
+                    evidence = f"another factor of {name} dimension {d} grows instead"
+                    answers[id(factor)] = Answer(
+                        Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence
+                    )
+
+
+def _softness(factor: Factor, sole: set[int]) -> int:
+    if id(factor) in sole:
+        return 0
+    return 2 if REPEATED in factor.marks else 1
+
+
+def _bottlenecks(facts: Facts, answers: Answers) -> None:
+    """A narrow axis that one weight makes and the next contracts, with nothing between, is a rank."""
+    for node, pieces, widest in facts.tracker.bridges:
+        for factor in roots(pieces):
+            if id(factor) not in answers and factor.size[0] < widest:
+                evidence = f"a linear bottleneck before {node.name}, narrower than both sides"
+                answers[id(factor)] = Answer(
+                    Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence
+                )
+
+
+def _width(facts: Facts, factor: Factor, answers: Answers) -> Answer:
+    """What remains is width; assumed where a neighbour was told to stay instead."""
+    for dims in facts.parameters.values():
+        for dim in dims:
+            inside = roots(dim)
+            others = [answers.get(id(f)) for f in inside if f is not factor]
+            if any(f is factor for f in inside) and any(
+                a is not None and a.reason is Reason.GROWTH for a in others
+            ):
+                return Answer(
+                    Kind.WIDTH, Status.ASSUMED, None, "grows while its neighbour in the axis stays"
+                )
+    evidence = factor.marks.get(CONTRACTED)
+    if evidence is not None:
+        return Answer(Kind.WIDTH, Status.CERTAIN, None, f"contracted at {evidence}")
+    return Answer(Kind.WIDTH, Status.CERTAIN, None, "nothing holds it to a fixed size")

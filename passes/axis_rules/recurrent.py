@@ -1,0 +1,112 @@
+"""Recurrent kernels: packed gates are a finite factor of the rows; the state is contracted again.
+
+``weight_ih`` is ``(gates x hidden, input)``, ``weight_hh`` is ``(gates x hidden, state)``, where the
+state is the hidden size, or the projection's where there is one.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import fx
+
+from mupfx.core.vocabulary import Reason
+from mupfx.passes.axis_rules.call import Call
+from mupfx.passes.axis_rules.factors import Dim, Dims, expand, fresh, mark
+from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, Tracker
+
+aten = torch.ops.aten
+
+GATES = {aten.lstm: 4, aten.gru: 3, aten.rnn_tanh: 1, aten.rnn_relu: 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One layer in one direction."""
+
+    rows: tuple[fx.Node, ...]
+    """Every tensor with packed rows: weights, then biases."""
+    weights: tuple[fx.Node, ...]
+    projection: fx.Node | None
+
+
+def recurrent(tracker: Tracker, call: Call) -> list[Dims]:
+    """``lstm``, ``gru``, ``rnn``: all layers and directions of one kernel."""
+    x = call["input"]
+    feature = call.dims(x)[-1]
+    directions = 2 if call["bidirectional"] else 1
+    cells = list(_cells(call))
+    state: Dim = ()
+    for layer in range(call["num_layers"]):
+        here = cells[layer * directions : (layer + 1) * directions]
+        states = [_cell(tracker, call, cell, feature) for cell in here]
+        state = states[0]
+        for other in states[1:]:
+            tracker.unify(call, state, other)
+        feature = _both(call, state, directions)
+    lead = call.dims(x)[:-1]
+    return [(*lead, feature), *(_last(sizes, state) for sizes in call.outs[1:])]
+
+
+def _last(sizes: Sequence[tuple[int, ...]], state: Dim) -> Dims:
+    return (*(fresh(size) for size in sizes[:-1]), state)
+
+
+def _cells(call: Call) -> Iterator[Cell]:
+    params: list[fx.Node] = list(call["params"])
+    biased = bool(call["has_biases"])
+    count = call["num_layers"] * (2 if call["bidirectional"] else 1)
+    each = len(params) // count
+    for i in range(count):
+        mine = params[i * each : (i + 1) * each]
+        rows = mine[: 4 if biased else 2]
+        yield Cell(tuple(rows), tuple(rows[:2]), mine[-1] if len(mine) > len(rows) else None)
+
+
+def _cell(tracker: Tracker, call: Call, cell: Cell, feature: Dim) -> Dim:
+    gates = GATES[call.node.target.overloadpacket]  # type: ignore[union-attr]
+    hidden = _rows(tracker, call, cell, gates)
+    state = hidden
+    if cell.projection is not None:
+        state, inner = call.dims(cell.projection)
+        tracker.unify(call, inner, hidden)
+        _weight(tracker, call, cell.projection, inner)
+    for node, source in zip(cell.weights, (feature, state), strict=True):
+        tracker.unify(call, call.dims(node)[1], source)
+        _weight(tracker, call, node, call.dims(node)[1])
+    for node in cell.rows[2:]:
+        tracker.use(call, node, companion=min(tracker.sources[cell.weights[1]]))
+    return state
+
+
+def _rows(tracker: Tracker, call: Call, cell: Cell, gates: int) -> Dim:
+    hidden: Dim = ()
+    for node in cell.rows:
+        size = call.sizes(node)[0]
+        count = tuple(gates for _ in size)
+        per = tuple(n // gates for n in size)
+        split = tracker.reshape(call, [call.dims(node)[0]], [count, per])
+        mark(split[0], Reason.PARTS, f"{gates} gates of {call.node.name}")
+        if hidden:
+            tracker.unify(call, hidden, split[1])
+        hidden = hidden or split[1]
+    mark(hidden, MADE, call.node.name)
+    return hidden
+
+
+def _weight(tracker: Tracker, call: Call, node: fx.Node, contracted: Dim) -> None:
+    pieces = expand(contracted)
+    mark(pieces, CONTRACTED, call.node.name)
+    if tracker.is_weight(node):
+        tracker.use(call, node, contracted=expand(call.dims(node)[1]))
+
+
+def _both(call: Call, state: Dim, directions: int) -> Dim:
+    if directions == 1:
+        return state
+    both = fresh(tuple(2 for _ in call.out[-1]))
+    mark(both, Reason.PARTS, f"two directions of {call.node.name}")
+    return (*both, *state)
+
+
+RULES = dict.fromkeys(GATES, recurrent)

@@ -1,0 +1,50 @@
+"""Reductions drop axes, or leave them with size one."""
+
+from collections.abc import Sequence
+
+import torch
+
+from mupfx.core.vocabulary import Reason
+from mupfx.passes.axis_rules.call import Call
+from mupfx.passes.axis_rules.factors import Dims, mark
+from mupfx.passes.axis_rules.tracker import Tracker
+from mupfx.passes.axis_rules.view import source
+
+aten = torch.ops.aten
+
+
+def reduce(_: Tracker, call: Call) -> Dims:
+    """``y[i] = sum_j x[i, j]``."""
+    dims = call.dims(source(call))
+    gone = _reduced(call, len(dims))
+    if len(call.out) == len(dims):
+        return tuple(() if i in gone else dim for i, dim in enumerate(dims))
+    return tuple(dim for i, dim in enumerate(dims) if i not in gone)
+
+
+def _reduced(call: Call, rank: int) -> set[int]:
+    chosen = call["dim"]
+    if chosen is None or (isinstance(chosen, Sequence) and not chosen):
+        return set(range(rank))
+    return {d % max(rank, 1) for d in ([chosen] if isinstance(chosen, int) else chosen)}
+
+
+def choose(tracker: Tracker, call: Call) -> Dims:
+    """``argmax``: a reduction whose axis is selected from."""
+    dims = call.dims(source(call))
+    for i in _reduced(call, len(dims)):
+        mark(dims[i], Reason.SELECTION, f"{call.node.name} selects along it")
+    return reduce(tracker, call)
+
+
+RULES = {
+    **dict.fromkeys(
+        (
+            aten.sum, aten.mean, aten.amax, aten.amin, aten.var, aten.std, aten.prod, aten.any,
+            aten.all, aten.norm, aten.linalg_vector_norm, aten.logsumexp, aten.var_mean,
+            aten.std_mean, aten.count_nonzero, aten.nansum, aten.nanmean, aten.special_logsumexp,
+        ),
+        reduce,
+    ),
+    **dict.fromkeys((aten.argmax, aten.argmin, aten.max, aten.min, aten.mode, aten.median), choose),
+}  # fmt: skip

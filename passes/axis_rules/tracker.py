@@ -1,0 +1,193 @@
+"""What the axis pass knows while it walks the graph: dimensions, uses, contractions.
+
+A tensor is *weight-like* while it depends on parameters and constants alone (a transposed weight, a
+scaled gain, a product of two adapters); its pieces then remember which parameter dimensions they are.
+When it meets an activation, a use of those parameters is recorded.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from torch import fx
+
+from mupfx.core.axes import Use
+from mupfx.core.program import source_line
+from mupfx.passes.axis_rules.call import Call, sizes_of
+from mupfx.passes.axis_rules.factors import (
+    Conflict,
+    Dim,
+    Dims,
+    Origin,
+    Piece,
+    Size,
+    expand,
+    fresh,
+    is_one,
+    mark,
+    regroup,
+    unify,
+)
+
+CONTRACTED = "contracted"
+"""Mark of a factor that a parameter contracts."""
+MADE = "made"
+"""Mark of a factor that a parameter makes: its result has it, its input had not."""
+MATCHED = "matched"
+"""Mark of a factor that two activations contract."""
+REPEATED = "repeated"
+"""Mark of a factor that an expand or repeat made."""
+
+
+class Tracker:
+    """State of one walk over one graph."""
+
+    def __init__(self, base: Mapping[fx.Node, fx.Node]) -> None:
+        self.base = base
+        self.env: dict[fx.Node, Dims | list[Dims] | None] = {}
+        self.sources: dict[fx.Node, frozenset[str]] = {}
+        """Parameters behind each weight-like node; activations are absent."""
+        self.active: set[fx.Node] = set()
+        """Activations: nodes that depend on the inputs, or where a parameter was contracted."""
+        self.producer: dict[fx.Node, str] = {}
+        """Weight whose product an activation is, through views."""
+        self.narrow: dict[fx.Node, int] = {}
+        """Fan-in of that weight."""
+        self.bridges: list[tuple[fx.Node, list[Piece], int]] = []
+        """(node, contracted pieces, narrower outer side) where one weight follows another."""
+        self.uses: list[Use] = []
+        self.used: set[str] = set()
+        """Nodes at which a parameter met an activation."""
+        self.matches: list[tuple[fx.Node, fx.Node, fx.Node, list[Piece], list[Piece]]] = []
+        self.inner: dict[Origin, str] = {}
+        """Parameter dimensions contracted with another parameter, and where."""
+        self.unknown: dict[str, str] = {}
+        self.conflicts: list[str] = []
+        self.depends: list[tuple[list[Piece], Dim]] = []
+        """(sources, result): the result is finite when every source is."""
+
+    def unify(self, call: Call, left: Dim, right: Dim) -> None:
+        """Join two dimensions, noting a conflict instead of stopping."""
+        try:
+            unify(left, right)
+        except Conflict as conflict:
+            what = f"{call.node.target}: {conflict}"
+            self.conflicts.append(f"{what}, at {source_line(call.node)}")
+
+    def broadcast(self, call: Call, nodes: Sequence[fx.Node], out: Sequence[Size]) -> Dims:
+        """Join the dimensions of several tensors from the right, as broadcasting does."""
+        result: list[Dim | None] = [None] * len(out)
+        for node in nodes:
+            dims, sizes = call.dims(node), call.sizes(node)
+            offset = len(out) - len(dims)
+            for i, (dim, size) in enumerate(zip(dims, sizes, strict=True)):
+                if is_one(size) or size != out[offset + i]:
+                    continue
+                known = result[offset + i]
+                if known is None:
+                    result[offset + i] = dim
+                else:
+                    self.unify(call, known, dim)
+                    result[offset + i] = self.merge_origins(known, dim)
+        return tuple(d if d is not None else fresh(s) for d, s in zip(result, out, strict=True))
+
+    @staticmethod
+    def merge_origins(left: Dim, right: Dim) -> Dim:
+        """The left dimension, remembering the origins of both."""
+        a, b = expand(left), expand(right)
+        if len(a) != len(b):
+            return left
+        return tuple(
+            Piece(p.factor, p.origins | q.origins) for p, q in zip(a, b, strict=True)
+        )
+
+    def reshape(self, call: Call, dims: Sequence[Dim], sizes: Sequence[Size]) -> Dims:
+        """Regroup pieces; where no boundaries meet, new factors that are finite if all theirs are."""
+        result = regroup(dims, sizes)
+        if result is not None:
+            return result
+        queue = [piece for dim in dims for piece in expand(dim)]
+        made = tuple(fresh(size) for size in sizes)
+        for dim in made:
+            if dim:
+                self.depends.append((queue, dim))
+        return made
+
+    def through(self, call: Call, source: fx.Node) -> None:
+        """The result is still the product that ``source`` is."""
+        if source in self.producer:
+            self.producer[call.node] = self.producer[source]
+            self.narrow[call.node] = self.narrow[source]
+
+    def is_weight(self, node: fx.Node) -> bool:
+        """Whether a node is weight-like."""
+        return node in self.sources
+
+    def use(
+        self,
+        call: Call,
+        weight: fx.Node,
+        *,
+        contracted: Iterable[Piece] = (),
+        index: Iterable[Piece] = (),
+        companion: str | None = None,
+    ) -> None:
+        """Record that the parameters behind a weight-like node meet an activation here."""
+        fan_in = {origin for piece in contracted for origin in piece.origins}
+        looked_up = {origin for piece in index for origin in piece.origins}
+        self.used.add(call.node.name)
+        for name in sorted(self.sources[weight]):
+            self.uses.append(
+                Use(
+                    parameter=name,
+                    node=call.node.name,
+                    op=str(call.node.target),
+                    fan_in=tuple(sorted(d for p, d in fan_in if p == name)),
+                    fan_out=(),
+                    index=tuple(sorted(d for p, d in looked_up if p == name)),
+                    where=source_line(call.node),
+                    companion=companion if companion != name else None,
+                )
+            )
+
+    def meet(self, call: Call, nodes: Sequence[fx.Node]) -> None:
+        """Elementwise meeting of weight-like tensors and activations: a use that keeps every axis."""
+        weights = [n for n in nodes if self.is_weight(n)]
+        if not weights or not any(n in self.active for n in nodes):
+            return
+        companion = next((self.producer[n] for n in nodes if n in self.producer), None)
+        for weight in weights:
+            self.use(call, weight, companion=companion)
+
+    def settle(self, node: fx.Node) -> None:
+        """Whether a node is an activation or weight-like, from its inputs and uses."""
+        inputs = [n for n in node.all_input_nodes if n in self.env]
+        if node.name in self.used or any(n in self.active for n in inputs):
+            self.active.add(node)
+            self.env[node] = _bare(self.env[node])
+            return
+        sources = frozenset[str]().union(*(self.sources.get(n, ()) for n in inputs))
+        if sources:
+            self.sources[node] = sources
+
+    def start(self, node: fx.Node, origin: str | None, word: str | None, evidence: str) -> None:
+        """Dimensions of a placeholder: of a parameter, a buffer, or a marked input."""
+        sizes = sizes_of(node, self.base)
+        dims = []
+        for i, size in enumerate(sizes):
+            dim = fresh(size, frozenset({(origin, i)}) if origin else frozenset())
+            if word is not None:
+                mark(dim, word, evidence)
+            dims.append(dim)
+        self.env[node] = tuple(dims)
+        if origin is not None:
+            self.sources[node] = frozenset({origin})
+
+
+def bare(dims: Iterable[Dim]) -> Dims:
+    """Dimensions without origins: an activation's."""
+    return tuple(tuple(Piece(p.factor) for p in dim) for dim in dims)
+
+
+def _bare(value: Dims | list[Dims] | None) -> Dims | list[Dims] | None:
+    if value is None:
+        return None
+    return [bare(dims) for dims in value] if isinstance(value, list) else bare(value)

@@ -1,0 +1,157 @@
+"""Capture: run the model once under ``torch.export`` and keep the graph under the user's names.
+
+The model is left as it was: training flags, random state, buffers and hooks. Outputs of any kind are
+flattened to tensors, so that a cache object or a dataclass in them does not matter.
+"""
+
+import inspect
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from mupfx.core.program import Program
+from mupfx.errors import CaptureError
+
+
+def capture(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Program:
+    """The graph of ``model(*args, **kwargs)``.
+
+    Args:
+        model: Any module, also on the meta device.
+        args: Positional example inputs.
+        kwargs: Keyword example inputs.
+
+    Raises:
+        CaptureError: The inputs do not fit ``forward``, or the model cannot be traced with them.
+    """
+    check_signature(model, args, kwargs)
+    args, kwargs = _on_device(model, args, kwargs)
+    exported = _export(model, args, kwargs)
+    names = {other: first for first, others in tied(model).items() for other in others}
+    graph = exported.graph_module.graph
+    signature = exported.graph_signature
+    parameters = _placed(signature.inputs_to_parameters, names)
+    reached = {parameters[n.name] for n in graph.nodes if n.name in parameters and n.users}
+    shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    return Program(
+        graph=graph,
+        frontend="export",
+        parameters=parameters,
+        buffers=_placed(signature.inputs_to_buffers, {}),
+        inputs=tuple(signature.user_inputs),
+        shapes=shapes,
+        tied=tied(model),
+        unreached=tuple(name for name in shapes if name not in reached),
+    )
+
+
+def tied(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """First name of every parameter that has several, to the others."""
+    first: dict[int, str] = {}
+    groups: dict[str, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        known = first.setdefault(id(parameter), name)
+        if known != name:
+            groups.setdefault(known, []).append(name)
+    return {name: tuple(others) for name, others in groups.items()}
+
+
+def check_signature(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Refuse inputs that ``forward`` does not take, before anything runs.
+
+    Raises:
+        CaptureError: A required argument is missing, or there is one too many.
+    """
+    signature = inspect.signature(model.forward)
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise CaptureError(
+            f"the example inputs do not fit {type(model).__name__}.forward: {error}",
+            expected=f"forward{signature}",
+            found=f"{len(args)} positional, keywords {sorted(kwargs)}",
+            hint="pass example inputs: mupfx.convert(model, (inputs,), base=...)",
+        ) from None
+
+
+class _Flat(nn.Module):
+    """The user's model, returning nothing but tensors."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.training = model.training
+
+    def forward(self, *args: Any, **kwargs: Any) -> list[torch.Tensor]:  # noqa: ANN401
+        """Tensors of the model's output, in order."""
+        return list(_tensors(self.model(*args, **kwargs)))
+
+
+def _tensors(value: object) -> Iterator[torch.Tensor]:
+    for leaf in pytree.tree_leaves(value):
+        if isinstance(leaf, torch.Tensor):
+            yield leaf
+        elif is_dataclass(leaf) and not isinstance(leaf, type):
+            for field in fields(leaf):
+                yield from _tensors(getattr(leaf, field.name))
+
+
+def _export(
+    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> torch.export.ExportedProgram:
+    try:
+        with torch.random.fork_rng(devices=_cuda_devices(model)):
+            return torch.export.export(_Flat(model), tuple(args), dict(kwargs), strict=False)
+    except Exception as error:
+        raise CaptureError(
+            f"tracing {type(model).__name__} with these inputs failed",
+            where=_user_frame(error),
+            expected="inputs that the model runs on",
+            found=f"{type(error).__name__}: {_first_line(error)}",
+            hint="call the model on the same inputs; if that works, report the model",
+        ) from error
+
+
+def _cuda_devices(model: nn.Module) -> list[int]:
+    return sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else "no message"
+
+
+def _user_frame(error: BaseException) -> str | None:
+    """The innermost line outside torch and this package."""
+    ours = __name__.partition(".")[0]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = frame.filename.replace("\\", "/")
+        if not any(f"/{package}/" in path for package in ("torch", ours, "passes")):
+            return f"{path.rsplit('/', 1)[-1]}:{frame.lineno} {frame.line}"
+    return None
+
+
+def _on_device(
+    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Inputs of a model on the meta device go there too; others stay where the user put them."""
+    if {p.device.type for p in model.parameters()} != {"meta"}:
+        return tuple(args), dict(kwargs)
+
+    def move(leaf: Any) -> Any:  # noqa: ANN401
+        return leaf.to("meta") if isinstance(leaf, torch.Tensor) else leaf
+
+    moved_args, moved_kwargs = pytree.tree_map(move, (tuple(args), dict(kwargs)))
+    return moved_args, moved_kwargs
+
+
+def _placed(table: Mapping[str, str], canonical: Mapping[str, str]) -> dict[str, str]:
+    names = {place: name.removeprefix("model.") for place, name in table.items()}
+    return {place: canonical.get(name, name) for place, name in names.items()}
+
+
