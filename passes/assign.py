@@ -94,7 +94,7 @@ def _rule(parametrization: Parametrization, role: ParameterRole) -> Rule:
     raise ParametrizationError(
         f"the parametrization {parametrization.name!r} has no rule for role {role.role}",
         where=role.name,
-        expected=f"a row {role.role!r} in its rules",
+        expected=f"a row for {role.role} in its rules",
         found=", ".join(parametrization.rules),
         hint=f"add Role.{role.role.name} to the rules of {parametrization.name!r}",
     )

@@ -99,10 +99,9 @@ def _listed(optimizer_class: type[Any]) -> str:
             return found
     raise OptimizerError(
         "how this optimizer scales is not known",
-        expected=f"one of {', '.join(CLASSES)}, or a subclass",
+        expected=", ".join(path.rpartition(".")[2] for path in CLASSES) + ", or a subclass of one",
         found=f"{optimizer_class.__module__}.{optimizer_class.__qualname__}",
-        hint='say which family it behaves like: family="adam" (or "adamw" if its weight decay is '
-        'decoupled, "sgd" if its update is proportional to the gradient)',
+        hint='name the one it scales like: family="adam", "adamw" (decoupled weight decay), "sgd"',
     )
 
 
