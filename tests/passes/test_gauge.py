@@ -1,0 +1,148 @@
+"""Absorbing a multiplier leaves training as it was, with torch's own optimizers in fp64."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mupfx.core.optimizer_family import OptimizerFamily
+from mupfx.core.plan import InitPlan, OptimizerFactors, ParameterPlan
+from mupfx.core.power import ONE, Power
+from mupfx.core.vocabulary import Role
+from mupfx.passes.gauge import absorb
+from mupfx.tables.optimizers import FAMILIES
+
+STEPS = 20
+Family = tuple[str, Callable[..., torch.optim.Optimizer], dict[str, Any]]
+
+OPTIMIZERS: dict[str, Family] = {
+    "sgd": (
+        "sgd",
+        torch.optim.SGD,
+        {"lr": 0.02, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+    ),
+    "sgd with dampening": (
+        "sgd",
+        torch.optim.SGD,
+        {"lr": 0.02, "momentum": 0.8, "dampening": 0.3, "weight_decay": 0.1},
+    ),
+    "adam": ("adam", torch.optim.Adam, {"lr": 0.02, "eps": 0.1}),
+    "amsgrad": ("adam", torch.optim.Adam, {"lr": 0.02, "eps": 0.1, "amsgrad": True}),
+    "adamw": ("adamw", torch.optim.AdamW, {"lr": 0.02, "eps": 0.1, "weight_decay": 0.5}),
+}
+
+
+def fresh() -> ParameterPlan:
+    ones = OptimizerFactors(1.0, 1.0, 1.0, ONE, ONE, ONE)
+    coupled = replace(ones, weight_decay=None, weight_decay_power=None)
+    return ParameterPlan(
+        name="w",
+        shape=(3, 5),
+        role=Role.HIDDEN,
+        fan_in_ratio=Fraction(1),
+        fan_out_ratio=Fraction(1),
+        depth_ratio=Fraction(1),
+        init=InitPlan("normal", 1.0, 1.0, 1.0, ONE),
+        multiplier=1.0,
+        optimizers={"sgd": ones, "adam": coupled, "adamw": ones},
+        branch=None,
+        tied_to=(),
+        source="",
+        evidence=(),
+    )
+
+
+def train(
+    make: Callable[..., torch.optim.Optimizer], settings: dict[str, Any], value: float, init: float
+) -> torch.Tensor:
+    """Weights after some steps of fitting ``value * (w @ x)``, times ``value``."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(3, 5, generator=generator, dtype=torch.float64).mul_(init)
+    weight.requires_grad_()
+    optimizer = make([weight], **settings)
+    for _ in range(STEPS):
+        x = torch.randn(5, 7, generator=generator, dtype=torch.float64)
+        target = torch.randn(3, 7, generator=generator, dtype=torch.float64)
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(value * (weight @ x), target).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return value * weight.detach()
+
+
+def difference(name: str, value: float, families: dict[str, OptimizerFamily]) -> float:
+    """Relative difference between applying the multiplier and having absorbed it."""
+    family, make, settings = OPTIMIZERS[name]
+    plan = absorb(fresh(), value, ONE, families)
+    factors = plan.optimizers[family]
+    moved = dict(settings)
+    for key in ("lr", "weight_decay", "eps"):
+        factor = getattr(factors, key)
+        if key in settings and factor is not None:
+            moved[key] = settings[key] * factor
+    applied = train(make, settings, value, 1.0)
+    absorbed = train(make, moved, 1.0, plan.init.factor)
+    assert not torch.equal(applied, train(make, settings, value, 0.999)), "training must matter"
+    return float((applied - absorbed).norm() / applied.norm())
+
+
+@given(name=st.sampled_from(sorted(OPTIMIZERS)), value=st.floats(0.16, 3.0))
+def test_training_is_invariant(name: str, value: float) -> None:
+    assert difference(name, value, dict(FAMILIES)) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("sgd", {"gauge_lr": -1}),
+        ("sgd", {"gauge_weight_decay": 1}),
+        ("sgd with dampening", {"gauge_lr": -1}),
+        ("adam", {"gauge_lr": -2}),
+        ("adam", {"gauge_eps": 0}),
+        ("adam", {"gauge_eps": 2}),
+        ("amsgrad", {"gauge_eps": 0}),
+        ("adamw", {"gauge_lr": 0}),
+        ("adamw", {"gauge_weight_decay": 2}),
+        ("adamw", {"gauge_weight_decay": 0}),
+        ("adamw", {"gauge_eps": 0}),
+    ],
+)
+def test_a_wrong_exponent_shows(name: str, wrong: dict[str, int]) -> None:
+    families = {key: replace(family, **wrong) for key, family in FAMILIES.items()}  # type: ignore[arg-type]
+    assert difference(name, 0.5, families) > 1e-3
+
+
+def test_the_numbers() -> None:
+    plan = absorb(fresh(), 0.25, Power.of(head_dim="-1/2"), FAMILIES)
+    assert plan.multiplier == 4.0
+    assert (plan.init.factor, plan.init.std, plan.init.base_std) == (0.25, 0.25, 1.0)
+    assert plan.init.power == Power.of(head_dim="-1/2")
+    assert plan.optimizers["sgd"].lr == 0.0625
+    assert plan.optimizers["sgd"].weight_decay == 16.0
+    assert plan.optimizers["adamw"].lr_power == Power.of(head_dim="-1/2")
+    assert plan.optimizers["adamw"].eps_power == Power.of(head_dim="1/2")
+    assert plan.optimizers["adam"].weight_decay is None
+
+
+powers_of_two = st.integers(-4, 4).map(lambda k: 2.0**k)
+
+
+@given(powers_of_two, powers_of_two)
+def test_absorbing_twice_is_absorbing_the_product(a: float, b: float) -> None:
+    step = absorb(absorb(fresh(), a, Power.of(head_dim=1), FAMILIES), b, ONE, FAMILIES)
+    assert step == absorb(fresh(), a * b, Power.of(head_dim=1), FAMILIES)
+    assert absorb(step, 1 / (a * b), Power.of(head_dim=-1), FAMILIES) == fresh()
+
+
+def test_one_changes_nothing() -> None:
+    assert absorb(fresh(), 1.0, ONE, FAMILIES) == fresh()
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+def test_what_cannot_be_undone_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        absorb(fresh(), value, ONE, FAMILIES)
