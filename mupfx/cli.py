@@ -61,8 +61,7 @@ def inspect(  # noqa: PLR0913 - one a flag
     """Show what every axis and every parameter of a model is, and why."""
     from mupfx.commands.inspect import inspect as run  # noqa: PLC0415 - torch
 
-    given = tuple(tuple(texts or ()) for texts in (arg, inputs, base, base_arg, override))
-    subject = Subject(target, *given, base_depth=base_depth, grow=grow)
+    subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow)
     run(subject, as_json=as_json, every_layer=every_layer, dump_after=dump_after)
 
 
@@ -86,8 +85,7 @@ def convert(  # noqa: PLR0913 - one a flag
     """Convert a model and write its weights, its plan and its optimizer groups."""
     from mupfx.commands import convert as command  # noqa: PLC0415 - torch
 
-    given = tuple(tuple(texts or ()) for texts in (arg, inputs, base, base_arg, override))
-    subject = Subject(target, *given, base_depth=base_depth, grow=grow)
+    subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow)
     if dump_after is not None:
         command.dump(subject, dump_after, parametrization=parametrization)
         return
@@ -115,8 +113,9 @@ def explain(  # noqa: PLR0913 - one a flag
     """Show the chain from the graph to the numbers of one parameter, with its sources."""
     from mupfx.commands.explain import explain as run  # noqa: PLC0415 - torch
 
-    given = tuple(tuple(texts or ()) for texts in (arg, inputs, base, base_arg, override))
-    subject = Subject(target, *given, base_depth=base_depth, grow=grow) if target else None
+    subject = None
+    if target is not None:
+        subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow)
     run(parameter, subject, plan, parametrization=parametrization, as_json=as_json)
 
 

@@ -21,17 +21,18 @@ def example(subject: Subject) -> Example:
     Raises:
         TargetError: The target, an argument or an input could not be understood.
     """
-    made = load(subject.target, arguments(subject.arguments))
-    if made.args is None and not subject.inputs:
+    made = load(subject.target, arguments(subject.arguments or ()))
+    specs = subject.inputs or ()
+    if made.args is None and not specs:
         raise TargetError(
             f"no inputs to run `{subject.target}` with",
             hint="--input 'int64[2,16]<100', or return (model, args) from the target",
         )
-    if made.args is not None and subject.inputs:
+    if made.args is not None and specs:
         raise TargetError(f"`{subject.target}` returns its own inputs, and --input is given too")
     if made.args is not None:
         return made
-    args, kwargs = inputs(subject.inputs)
+    args, kwargs = inputs(specs)
     return Example(made.model, args, kwargs)
 
 
@@ -44,7 +45,7 @@ def base(subject: Subject) -> Base | None:
     if subject.base and subject.base_arguments:
         raise TargetError("the base is given twice, by --base and by --base-arg")
     if subject.base_arguments:
-        both = arguments(subject.arguments) | arguments(subject.base_arguments)
+        both = arguments(subject.arguments or ()) | arguments(subject.base_arguments)
         return load(subject.target, both).model
     if not subject.base:
         return None
@@ -55,7 +56,7 @@ def base(subject: Subject) -> Base | None:
 
 def overrides(subject: Subject) -> dict[str, str] | None:
     """Read ``class=width`` pairs."""
-    pairs = dict(pair.partition("=")[::2] for pair in subject.overrides)
+    pairs = dict(pair.partition("=")[::2] for pair in subject.overrides or ())
     for name, kind in pairs.items():
         if kind not in {"width", "finite"}:
             raise TargetError(

@@ -2,12 +2,22 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from mupfx.render.document import Document
 from mupfx.render.text import show
@@ -30,12 +40,21 @@ def write_json(data: Any) -> None:
 
 @contextmanager
 def progress(doing: str) -> Iterator[None]:
-    """Show that something is going on, where somebody watches; leaves no trace."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    """Show that something is going on."""
+    with _bar(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bar:
         bar.add_task(doing, total=None)
         yield
+
+
+@contextmanager
+def counter(doing: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show how far something has come; the caller gets a function to call after each step."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with _bar(*columns, TimeRemainingColumn()) as bar:
+        yield partial(bar.advance, bar.add_task(doing, total=total))
+
+
+def _bar(*columns: ProgressColumn) -> Progress:
+    """Progress on stderr, where somebody watches; it leaves no trace."""
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

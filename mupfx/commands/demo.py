@@ -1,0 +1,28 @@
+"""``mupfx demo``: convert a small GPT, then train it at three widths, as it is and in muP."""
+
+from mupfx.commands.convert import converted
+from mupfx.commands.subject import Subject
+from mupfx.commands.terminal import counter, write, write_json
+from mupfx.demo.experiment import Settings, experiment
+from mupfx.demo.outcome import outcome
+from mupfx.demo.report import report
+from mupfx.render.plan import plan_document
+
+TARGET = "mupfx.demo.gpt:example"
+
+
+def demo(*, as_json: bool) -> None:
+    """Run the whole demo."""
+    settings = Settings()
+    widest = settings.widths[-1]
+    subject = Subject(TARGET, arguments=[f"width={widest}"], base=[str(settings.base)])
+    _, plan = converted(subject, "mup")
+    if not as_json:
+        write(plan_document(plan))
+
+    with counter("training", settings.all_steps) as after_step:
+        found = outcome(experiment(settings, after_step))
+    if as_json:
+        write_json({"plan": plan.to_dict(), **found.to_dict()})
+    else:
+        write(report(found, settings))

@@ -1,0 +1,1 @@
+"""A small GPT and the experiment that ``mupfx demo`` runs on it."""
