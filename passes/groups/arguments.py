@@ -41,7 +41,7 @@ def require_class(optimizer_class: object) -> type[Any]:
     raise OptimizerError(
         "the optimizer is to be given as its class",
         expected="a class such as torch.optim.AdamW",
-        found=f"a {type(optimizer_class).__name__}",
+        found=f"an object of type {type(optimizer_class).__name__}",
         hint="pass the class, and its hyperparameters as keywords: lr=..., weight_decay=...",
     )
 

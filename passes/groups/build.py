@@ -73,7 +73,7 @@ def _split(plan: Plan, group: Given, settings: Mapping[str, Any], family: str) -
     parts: dict[tuple[str, ...], Part] = {}
     for name, label, tensor in group.members:
         row = planned(plan, name)
-        factors = factors_of(row, family, settings)
+        factors = factors_of(row, family)
         key = tuple("" if factor is None else f"{factor:.12g}" for factor in factors.values())
         part = parts.setdefault(key, Part(group, settings, factors))
         part.members.append((row, label, tensor))

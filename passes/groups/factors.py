@@ -11,7 +11,7 @@ from mupfx.errors import MupfxWarning, OptimizerError
 from mupfx.passes.groups.ratios import SCALED
 
 Factors = Mapping[str, float | None]
-"""Factor of ``lr``, ``weight_decay`` and ``eps``; None where there is nothing to multiply."""
+"""Factor of ``lr``, ``weight_decay`` and ``eps``; None where there is no rule."""
 
 
 def planned(plan: Plan, name: str) -> ParameterPlan:
@@ -31,8 +31,8 @@ def planned(plan: Plan, name: str) -> ParameterPlan:
     )
 
 
-def factors_of(row: ParameterPlan, family: str, settings: Mapping[str, Any]) -> Factors:
-    """Factors of those hyperparameters that the optimizer has.
+def factors_of(row: ParameterPlan, family: str) -> Factors:
+    """What the plan says of a parameter under one family.
 
     Raises:
         OptimizerError: The plan knows nothing of this family.
@@ -45,7 +45,7 @@ def factors_of(row: ParameterPlan, family: str, settings: Mapping[str, Any]) -> 
             hint="convert the model again with this version",
         )
     found = row.optimizers[family]
-    return {key: getattr(found, key) if key in settings else None for key in SCALED}
+    return {key: getattr(found, key) for key in SCALED}
 
 
 def scale(value: Any, factor: float | None) -> Any:

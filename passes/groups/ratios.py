@@ -93,7 +93,7 @@ def _planned(optimizer: Optimizer) -> list[Group]:
         return groups
     raise OptimizerError(
         "no group of this optimizer was made from a plan",
-        found=f"a {type(optimizer).__name__} of {len(optimizer.param_groups)} ordinary groups",
+        found=f"{type(optimizer).__name__} with {len(optimizer.param_groups)} ordinary groups",
         hint="build it with mupfx.optimizer(...), or from mupfx.param_groups(...)",
     )
 
@@ -107,6 +107,6 @@ def reject_stepped(optimizer: Optimizer) -> None:
     if any(optimizer.state.values()):
         raise OptimizerError(
             "this optimizer has already taken steps",
-            found=f"a {type(optimizer).__name__} with state for {len(optimizer.state)} parameters",
+            found=f"{type(optimizer).__name__} with state for {len(optimizer.state)} parameters",
             hint="convert first, then build a new optimizer: mupfx.optimizer(cls, model, lr=...)",
         )
