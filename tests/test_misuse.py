@@ -1,0 +1,399 @@
+"""Each misuse has an error of its own that says what and where, and the model stays as it was."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from inline_snapshot import snapshot
+from torch import nn
+from torch.nn import functional
+
+import mupfx
+from tests.fingerprint import fingerprint
+from tests.zoo.models import gpt, small
+from tests.zoo.models.common import floats, tokens
+
+
+def refusal(model: nn.Module, call: Callable[[], object]) -> str:
+    """The error that the call raises, after checking that the model has not moved a bit."""
+    before = fingerprint(model)
+    with pytest.raises(mupfx.MupfxError) as caught:
+        call()
+    assert fingerprint(model) == before
+    return f"{type(caught.value).__name__}: {caught.value}"
+
+
+def refused_conversion(model: nn.Module, *args: Any, **options: Any) -> str:
+    """The same for ``convert``, which leaves no plan behind."""
+    text = refusal(model, lambda: mupfx.convert(model, *args, **options))
+    with pytest.raises(mupfx.PlanError):
+        mupfx.plan(model)
+    return text
+
+
+def mlp(width: int = 46, **device: Any) -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Linear(7, width, **device), nn.Tanh(), nn.Linear(width, 13, **device)
+        )
+
+
+def converted() -> nn.Module:
+    return mupfx.convert(mlp(), floats(3, 7), base=mlp(23))
+
+
+# ----------------------------------------------------------------------------------------- inputs
+
+
+def test_missing_inputs() -> None:
+    model, _, _ = gpt.gpt()
+    text = refused_conversion(model, base=gpt.gpt(1)[0])
+    assert "ids" in text
+    assert text == snapshot()
+
+
+def test_one_of_two_inputs() -> None:
+    model, args, _ = small.two_towers()
+    text = refused_conversion(model, args[:1], base=small.two_towers(1)[0])
+    assert "right" in text
+    assert text == snapshot()
+
+
+def test_inputs_of_the_wrong_dtype() -> None:
+    model, _, _ = gpt.gpt()
+    text = refused_conversion(model, (floats(2, 11),), base=gpt.gpt(1)[0])
+    assert text == snapshot()
+
+
+def test_inputs_of_the_wrong_shape() -> None:
+    text = refused_conversion(mlp(), (floats(3, 8),), base=mlp(23))
+    assert text == snapshot()
+
+
+# ------------------------------------------------------------------------------------------- base
+
+
+def test_base_of_another_architecture() -> None:
+    model, args, kwargs = gpt.gpt()
+    text = refused_conversion(model, args, kwargs, base=small.lstm(1)[0])
+    assert text == snapshot()
+
+
+def test_base_with_another_activation_is_another_architecture() -> None:
+    base = mlp(23)
+    base[1] = nn.ReLU()
+    text = refused_conversion(mlp(), floats(3, 7), base=base)
+    assert text == snapshot()
+
+
+def test_base_of_another_depth() -> None:
+    model, args, kwargs = gpt.gpt(layers=3)
+    text = refused_conversion(model, args, kwargs, base=gpt.gpt(1, layers=2)[0])
+    assert "base_depth" in text
+    assert text == snapshot()
+
+
+def test_base_of_another_depth_that_is_told() -> None:
+    model, args, kwargs = gpt.gpt(layers=3)
+    mupfx.convert(model, args, kwargs, base=gpt.gpt(1, layers=2)[0], base_depth=4)
+    parameters = mupfx.plan(model).parameters
+    inside = [p.depth_ratio for p in parameters.values() if p.branch]
+    outside = [p.depth_ratio for p in parameters.values() if not p.branch]
+    assert {float(ratio) for ratio in inside} == {1.5}
+    assert set(outside) == {1}
+
+
+def test_base_wider_than_the_model_is_fine() -> None:
+    model = mupfx.convert(mlp(23), floats(3, 7), base=mlp(46))
+    assert mupfx.plan(model).parameters["2.weight"].fan_in_ratio == 0.5
+
+
+def with_inner(model: gpt.GPT, layer: int, inner: int) -> gpt.GPT:
+    """Replace one layer's MLP by one of another size."""
+    block = model.h[layer]
+    assert isinstance(block, gpt.Block)
+    width = model.wte.weight.shape[1]
+    block.mlp.c_fc, block.mlp.c_proj = nn.Linear(width, inner), nn.Linear(inner, width)
+    return model
+
+
+def test_an_axis_that_grew_in_only_some_layers() -> None:
+    (model, args, kwargs), base = gpt.gpt(2), gpt.gpt(1)[0]
+    assert isinstance(base, gpt.GPT)
+    text = refused_conversion(model, args, kwargs, base=with_inner(base, 1, 280))
+    assert "h.1.mlp" in text
+    assert text == snapshot()
+
+
+@pytest.mark.parametrize("base", [0, -4, 2.5, "no/such/base.json", None, object()])
+def test_no_base_at_all(base: Any) -> None:
+    text = refused_conversion(mlp(), floats(3, 7), base=base)
+    assert text.startswith("BaseError")
+
+
+def test_base_by_a_name_that_no_class_has() -> None:
+    text = refused_conversion(mlp(), floats(3, 7), base={"wdith": 23})
+    assert "wdith" in text
+    assert text == snapshot()
+
+
+def test_base_that_does_not_divide_is_fine() -> None:
+    """Ratios are exact fractions."""
+    model = mupfx.convert(mlp(46), floats(3, 7), base=mlp(30))
+    ratio = mupfx.plan(model).parameters["2.weight"].fan_in_ratio
+    assert (ratio.numerator, ratio.denominator) == (23, 15)
+
+
+def test_broken_base_file(tmp_path: Path) -> None:
+    (tmp_path / "base.json").write_text('{"schema": 1')
+    text = refused_conversion(mlp(), floats(3, 7), base=tmp_path / "base.json")
+    assert text.startswith("BaseError")
+
+
+# ------------------------------------------------------------------------------ state of the model
+
+
+class Spare(nn.Module):
+    """Has a layer that its forward never calls."""
+
+    def __init__(self, width: int = 46) -> None:
+        super().__init__()
+        self.used = mlp(width)
+        self.spare = nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.used(x)
+        return out
+
+
+def test_parameters_the_trace_never_reached() -> None:
+    text = refused_conversion(Spare(), floats(3, 7), base=Spare(23))
+    assert "spare.weight" in text
+    assert "spare.bias" in text
+    assert text == snapshot()
+
+
+def test_parameters_the_trace_never_reached_can_be_left_alone() -> None:
+    model = Spare()
+    before = model.spare.weight.clone()
+    mupfx.convert(model, floats(3, 7), base=Spare(23), strict=False)
+    assert torch.equal(model.spare.weight, before)
+    groups = mupfx.param_groups(model, optimizer=torch.optim.AdamW, lr=1.0)
+    grouped = [id(p) for group in groups for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in model.parameters())
+
+
+def test_a_model_already_converted() -> None:
+    model = converted()
+    plan = mupfx.plan(model)
+    text = refusal(model, lambda: mupfx.convert(model, floats(3, 7), base=mlp(23)))
+    assert mupfx.plan(model) == plan
+    assert text == snapshot()
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+def test_lazy_modules() -> None:
+    model = nn.Sequential(nn.LazyLinear(46), nn.Tanh(), nn.Linear(46, 13))
+    text = refused_conversion(model, floats(3, 7), base=mlp(23))
+    assert "0.weight" in text
+    assert text == snapshot()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_no_numbers(value: float) -> None:
+    model = mlp()
+    with torch.no_grad():
+        model[2].weight[5, 7] = value  # type: ignore[operator]
+    text = refused_conversion(model, floats(3, 7), base=mlp(23))
+    assert "2.weight" in text
+    assert text == snapshot()
+
+
+def test_zero_size_axes() -> None:
+    model, base = mlp(), mlp(23)
+    for m, width in ((model, 46), (base, 23)):
+        m[0].weight = nn.Parameter(torch.zeros(width, 0))
+    text = refused_conversion(model, floats(3, 0), base=base)
+    assert "0.weight" in text
+    assert text == snapshot()
+
+
+class Int8Linear(nn.Module):
+    """Weights in eight bits, scaled back in the forward pass."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        values = torch.arange(inputs * outputs).reshape(outputs, inputs) % 17
+        self.weight = nn.Parameter(values.to(torch.int8), requires_grad=False)
+        self.scale = nn.Parameter(torch.full((outputs, 1), 0.01))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.linear(x, self.weight * self.scale)
+
+
+def test_quantized_weights() -> None:
+    model = nn.Sequential(nn.Linear(7, 46), nn.Tanh(), Int8Linear(46, 46), nn.Linear(46, 13))
+    base = nn.Sequential(nn.Linear(7, 23), nn.Tanh(), Int8Linear(23, 23), nn.Linear(23, 13))
+    text = refused_conversion(model, floats(3, 7), base=base)
+    assert "2.weight" in text
+    assert "int8" in text
+    assert text == snapshot()
+
+
+def test_a_module_on_mixed_devices() -> None:
+    model = mlp()
+    model[2].to("meta")
+    text = refused_conversion(model, floats(3, 7), base=mlp(23))
+    assert "meta" in text
+    assert "cpu" in text
+    assert text == snapshot()
+
+
+def test_a_forward_that_raises() -> None:
+    class Broken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = mlp()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("no such thing as a free lunch")
+
+    text = refused_conversion(Broken(), floats(3, 7), base=23)
+    assert text.startswith("CaptureError")
+    assert "no such thing as a free lunch" in text
+
+
+# -------------------------------------------------------------------------------------- optimizers
+
+
+def test_an_optimizer_that_was_stepped() -> None:
+    model = converted()
+    optimizer = torch.optim.AdamW(model.parameters())
+    torch.autograd.backward(model(floats(3, 7)).square().mean())
+    optimizer.step()
+    give: Any = optimizer
+    text = refusal(model, lambda: mupfx.optimizer(give, model, lr=0.1))
+    assert refusal(model, lambda: mupfx.param_groups(model, optimizer=give, lr=0.1)) == text
+    assert text == snapshot()
+
+
+def test_an_optimizer_that_was_made_already() -> None:
+    model = converted()
+    give: Any = torch.optim.AdamW(model.parameters())
+    text = refusal(model, lambda: mupfx.optimizer(give, model, lr=0.1))
+    assert text == snapshot()
+
+
+def test_groups_that_miss_a_parameter() -> None:
+    model = converted()
+    given = [{"params": [model.get_parameter("0.weight"), model.get_parameter("2.weight")]}]
+    text = refusal(
+        model, lambda: mupfx.param_groups(model, optimizer=torch.optim.SGD, groups=given, lr=0.1)
+    )
+    assert "0.bias" in text
+    assert "2.bias" in text
+    assert text == snapshot()
+
+
+def test_groups_that_name_a_parameter_twice() -> None:
+    model = converted()
+    given = [{"params": list(model.parameters())}, {"params": [model.get_parameter("0.bias")]}]
+    text = refusal(
+        model, lambda: mupfx.param_groups(model, optimizer=torch.optim.SGD, groups=given, lr=0.1)
+    )
+    assert "0.bias" in text
+    assert text == snapshot()
+
+
+def test_an_optimizer_for_a_model_without_a_plan() -> None:
+    model = mlp()
+    text = refusal(model, lambda: mupfx.optimizer(torch.optim.AdamW, model, lr=0.1))
+    assert text.startswith("PlanError")
+    assert text == snapshot()
+
+
+def test_an_optimizer_no_rule_is_known_for() -> None:
+    model = converted()
+    text = refusal(model, lambda: mupfx.optimizer(torch.optim.LBFGS, model, lr=0.1))
+    assert "LBFGS" in text
+    assert text == snapshot()
+
+
+def test_a_parametrization_that_does_not_exist() -> None:
+    text = refused_conversion(mlp(), floats(3, 7), base=mlp(23), parametrization="mupp")
+    assert "mupp" in text
+    assert text == snapshot()
+
+
+def test_grow_is_one_of_two_words() -> None:
+    model, args, kwargs = gpt.gpt()
+    text = refused_conversion(model, args, kwargs, base=gpt.gpt(1)[0], grow="both")
+    assert "both" in text
+    assert text == snapshot()
+
+
+def test_overrides_of_a_class_that_does_not_exist() -> None:
+    text = refused_conversion(mlp(), floats(3, 7), base=mlp(23), overrides={"wdith": "finite"})
+    assert "wdith" in text
+    assert text == snapshot()
+
+
+# ------------------------------------------------------------------------- looking changes nothing
+
+
+@pytest.mark.parametrize(
+    "build", [gpt.gpt, small.autoencoder, small.lstm, small.two_towers, small.functional_weights]
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_analysis_changes_nothing(build: Callable[..., Any], training: bool) -> None:  # noqa: FBT001
+    model, args, kwargs = build(2)
+    model.train(training)
+    before = fingerprint(model)
+    mupfx.analyze(model, args, kwargs, base=build(1)[0])
+    assert fingerprint(model) == before
+
+
+class Noisy(nn.Module):
+    """Draws numbers, counts batches and freezes a layer."""
+
+    def __init__(self, width: int = 46) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(7, width), nn.BatchNorm1d(width), nn.Dropout(0.5))
+        self.readout = nn.Linear(width, 13)
+        self.inner[0].requires_grad_(requires_grad=False)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.long))
+        self.calls: torch.Tensor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        out: torch.Tensor = self.readout(self.inner(x + torch.randn_like(x)))
+        return out
+
+
+def test_conversion_of_a_noisy_model_changes_parameters_alone() -> None:
+    """Running statistics, counters, generators, flags and the user's own hooks stay."""
+    model = Noisy()
+    model.inner.register_forward_hook(lambda *_: None)
+    before = fingerprint(model)
+    mupfx.convert(model, (floats(3, 7),), base=Noisy(23))
+    after = fingerprint(model)
+    moved = {name for name, value in after["tensors"].items() if value != before["tensors"][name]}
+    assert moved == {"readout.weight", "readout.bias"}
+    for aspect in ("torch generator", "python generator", "gradients", "default dtype"):
+        assert after[aspect] == before[aspect]
+    for name, (_, kind, training, hooks, _) in after["modules"].items():
+        assert (kind, training, hooks) == before["modules"][name][1:4]
+
+
+def test_tokens_may_come_alone() -> None:
+    """A single tensor is the tuple of itself."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        first, second = (gpt.gpt()[0] for _ in range(2))
+    base = gpt.gpt(1)[0]
+    mupfx.convert(first, tokens(97, 2, 11), base=base)
+    mupfx.convert(second, (tokens(97, 2, 11),), base=base)
+    assert mupfx.plan(first) == mupfx.plan(second)
