@@ -183,6 +183,15 @@ def test_user_groups_are_split_and_not_changed() -> None:
         assert all(a is b for a, b in zip(group["params"], before["params"], strict=True))
 
 
+def test_a_group_keeps_hyperparameters_of_its_own() -> None:
+    net = model()
+    given = two_groups(net)
+    given[0]["betas"] = (0.5, 0.6)
+    optimizer = torch.optim.AdamW(groups_of(net, user_groups=given, betas=(0.8, 0.9)))
+    betas = settings_of(optimizer.param_groups, "betas")
+    assert (betas["2.weight"], betas["2.bias"]) == ((0.5, 0.6), (0.8, 0.9))
+
+
 def test_forms_that_torch_accepts() -> None:
     net = model()
     expected = settings_of(groups_of(net, lr=0.1), "lr")
