@@ -85,7 +85,7 @@ DumpAfter = Annotated[
 Out = Annotated[
     Path,
     typer.Option(
-        "--out", metavar="DIR", help="Folder for model.safetensors, plan.json, param_groups.json."
+        "--out", metavar="DIR", help="Folder for weights.safetensors, plan.json, param_groups.json."
     ),
 ]
 PlanFile = Annotated[

@@ -1,4 +1,4 @@
-"""A converted model as a folder: ``model.safetensors``, ``plan.json``, ``param_groups.json``."""
+"""A converted model as a folder: ``weights.safetensors``, ``plan.json``, ``param_groups.json``."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from mupfx.errors import PlanError
 from mupfx.export.groups import groups_dict
 from mupfx.export.weights import save_weights
 
-WEIGHTS, PLAN, GROUPS = "model.safetensors", "plan.json", "param_groups.json"
+WEIGHTS, PLAN, GROUPS = "weights.safetensors", "plan.json", "param_groups.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Optimizer groups as data, for a training script without mupfx: ``param_groups.json``.
 
-``{"families": {"adamw": [{"name": "hidden", "lr": 0.25, "weight_decay": 4.0, "eps": 0.25,
+``{"families": {"adamw": [{"name": "hidden.lr=0.25", "lr": 0.25, "weight_decay": 4.0, "eps": 0.25,
 "parameters": ["blocks.0.attn.weight"]}]}}``: factors to multiply one's own values with.
 """
 
@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 from mupfx.core.plan import SCHEMA, OptimizerFactors, ParameterPlan, Plan
+from mupfx.core.vocabulary import Role
 
 _NUMBERS = ("lr", "weight_decay", "eps")
 
@@ -26,39 +27,36 @@ def groups_dict(plan: Plan) -> dict[str, Any]:
 
 
 def _groups(plan: Plan, family: str) -> list[dict[str, Any]]:
-    members: dict[tuple[float | None, ...], list[ParameterPlan]] = {}
+    members: dict[tuple[float, float | None, float | None], list[ParameterPlan]] = {}
     for parameter in plan.parameters.values():
         if factors := parameter.optimizers.get(family):
             members.setdefault(_key(factors), []).append(parameter)
-    names = _unique([_roles(group) for group in members.values()])
-    return [
+    groups = [
         {
-            "name": name,
+            "name": f"{_roles(group)}.lr={key[0]:.4g}",
             **dict(zip(_NUMBERS, key, strict=True)),
             "parameters": [parameter.name for parameter in group],
         }
-        for name, (key, group) in zip(names, members.items(), strict=True)
+        for key, group in members.items()
     ]
+    return _distinct(groups)
 
 
-def _key(factors: OptimizerFactors) -> tuple[float | None, ...]:
+def _key(factors: OptimizerFactors) -> tuple[float, float | None, float | None]:
     return (factors.lr, factors.weight_decay, factors.eps)
 
 
 def _roles(group: list[ParameterPlan]) -> str:
-    return "+".join(dict.fromkeys(str(parameter.role) for parameter in group))
+    found = {parameter.role for parameter in group}
+    return "+".join(role for role in Role if role in found)
 
 
-def _unique(names: list[str]) -> list[str]:
-    """Number the names that occur more than once.
-
-    >>> _unique(["hidden", "vector", "hidden"])
-    ['hidden.1', 'vector', 'hidden.2']
-    """
-    total = Counter(names)
+def _distinct(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Number the names that are taken."""
     seen: Counter[str] = Counter()
-    unique: list[str] = []
-    for name in names:
+    for group in groups:
+        name = group["name"]
         seen[name] += 1
-        unique.append(name if total[name] == 1 else f"{name}.{seen[name]}")
-    return unique
+        if seen[name] > 1:
+            group["name"] = f"{name}.{seen[name]}"
+    return groups

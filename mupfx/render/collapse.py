@@ -1,7 +1,7 @@
 """Repeated layers as one row: rows that are the same but for integers in the name.
 
 ``layers.0.weight`` to ``layers.5.weight`` become ``layers.{0..5}.weight`` where every other cell is
-equal too; cells that count along with the name (a branch ``b0, b2, ...``) become ``b{0,2..10}``.
+equal too; cells that count along with the name (a branch ``b0, b2, ...``) become ``b{0..10:2}``.
 Which integers may differ is said by ``Column.varies``; the first column of a table is the name.
 """
 
@@ -49,10 +49,10 @@ def collapse(table: Table) -> Table:
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """Write a set of integers: ``{0..5}``, ``{0,2..10}``, ``{1,4,5}``.
+    """Write a set of integers: ``{0..5}``, ``{0..10:2}`` in steps of two, ``{1,4,5}``.
 
     >>> ranges([0, 2, 4, 6, 9]), ranges([3])
-    ('{0,2..6,9}', '3')
+    ('{0..6:2,9}', '3')
     """
     values = sorted(set(numbers))
     if len(values) == 1:
@@ -68,9 +68,8 @@ def _pieces(values: Sequence[int]) -> list[str]:
             pieces.append(str(values[0]))
             values = values[1:]
             continue
-        first, second, last = values[0], values[1], values[length - 1]
-        consecutive = second - first == 1
-        pieces += [f"{first}..{last}"] if consecutive else [str(first), f"{second}..{last}"]
+        step = values[1] - values[0]
+        pieces.append(f"{values[0]}..{values[length - 1]}" + (f":{step}" if step > 1 else ""))
         values = values[length:]
     return pieces
 

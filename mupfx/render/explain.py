@@ -3,11 +3,11 @@
 from difflib import get_close_matches
 from typing import Any
 
-from mupfx.core.plan import OptimizerFactors, ParameterPlan, Plan, SitePlan
+from mupfx.core.plan import InitPlan, OptimizerFactors, ParameterPlan, Plan, SitePlan
 from mupfx.core.power import Power
 from mupfx.errors import PlanError
 from mupfx.render.document import Column, Document, Lines, Row, Table
-from mupfx.render.plan import number
+from mupfx.render.plan import number, std_factor
 
 _LIKELY = 5
 """How many similar names an error suggests."""
@@ -22,12 +22,10 @@ def explain_document(plan: Plan, name: str) -> Document:
     parameter = plan.parameters[planned_name(plan, name)]
     sizes = " x ".join(map(str, parameter.shape)) or "scalar"
     sites = sites_of(plan, parameter.name)
-    rule = (f"{plan.parametrization}, {parameter.role}: {parameter.source}",)
     return (
-        Lines(f"{parameter.name}  [{sizes}]  {parameter.role}", parameter.evidence),
+        Lines(f"{parameter.name}  [{sizes}]  {parameter.role}", _chain(parameter, plan)),
         _ratio_table(parameter),
         _factor_table(parameter),
-        Lines("rule", rule),
         *(_site_lines(site) for site in sites),
     )
 
@@ -66,6 +64,14 @@ def sites_of(plan: Plan, name: str) -> tuple[SitePlan, ...]:
     return tuple(site for site in plan.sites.values() if name in site.target)
 
 
+def _chain(parameter: ParameterPlan, plan: Plan) -> tuple[str, ...]:
+    """The evidence, a numbered sentence a link, ending in the rule's source."""
+    links = [link for link in parameter.evidence if link]
+    if not any(parameter.source in link for link in links):
+        links.append(f"{plan.parametrization}, {parameter.role}: {parameter.source}")
+    return tuple(f"{at}. {link}" for at, link in enumerate(links, 1))
+
+
 def _ratio_table(parameter: ParameterPlan) -> Table:
     ratios = (
         ("fan-in", parameter.fan_in_ratio),
@@ -78,17 +84,20 @@ def _ratio_table(parameter: ParameterPlan) -> Table:
 
 def _factor_table(parameter: ParameterPlan) -> Table:
     init = parameter.init
-    law = "no values yet" if init.law is None else _law(parameter)
-    rows: list[Row] = [("init std", number(init.factor), str(init.power), law)]
-    rows.append(("multiplier", number(parameter.multiplier), "", ""))
+    rows: list[Row] = [
+        ("init std", number(std_factor(parameter)), str(init.power), _law(init)),
+        ("starting values", number(init.factor), "", "what the values drawn are multiplied by"),
+        ("multiplier", number(parameter.multiplier), "", "of the forward pass"),
+    ]
     for family, factors in parameter.optimizers.items():
         rows += _family_rows(family, factors)
     return Table("factors on your own values", _FACTOR_COLUMNS, tuple(rows))
 
 
-def _law(parameter: ParameterPlan) -> str:
-    init = parameter.init
-    return f"{init.law}, std {number(init.base_std)} at the base, {number(init.std)} here"
+def _law(init: InitPlan) -> str:
+    if init.law is None:
+        return "no values yet"
+    return f"{init.law}: {number(init.base_std)} at the base, {number(init.std)} here"
 
 
 def _family_rows(family: str, factors: OptimizerFactors) -> tuple[Row, ...]:

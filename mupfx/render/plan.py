@@ -1,6 +1,6 @@
 """The plan as a table: role, ratios, and the factor on every number, one row a parameter."""
 
-from mupfx.core.plan import OptimizerFactors, ParameterPlan, Plan, SitePlan
+from mupfx.core.plan import ParameterPlan, Plan, SitePlan
 from mupfx.render.collapse import INDEX, NUMBER, collapse
 from mupfx.render.document import Column, Document, Lines, Row, Table
 
@@ -20,9 +20,12 @@ def plan_document(plan: Plan, *, every_layer: bool = False) -> Document:
 
 
 def plan_table(plan: Plan) -> Table:
-    """One row a parameter; every factor is relative to the user's own value."""
-    rows = tuple(_row(parameter) for parameter in plan.parameters.values())
-    return Table(f"plan: {plan.parametrization}", _COLUMNS, rows)
+    """One row a parameter; every factor is relative to the value at the base."""
+    parameters = plan.parameters.values()
+    rates = _rate_columns(plan)
+    columns = (*_SIZES, *(Column(f"lr {title}", right=True) for title in rates), *_REST)
+    rows = tuple(_row(parameter, tuple(rates.values())) for parameter in parameters)
+    return Table(f"plan: {plan.parametrization}", columns, rows)
 
 
 def site_table(plan: Plan) -> Table:
@@ -40,8 +43,30 @@ def number(value: float | None) -> str:
     return _NONE if value is None else f"{value:.6g}"
 
 
-def _row(parameter: ParameterPlan) -> Row:
-    rates = (_rate(parameter.optimizers.get(family)) for family in _FAMILIES)
+def std_factor(parameter: ParameterPlan) -> float:
+    """The init std here over that at the base."""
+    init = parameter.init
+    if init.std and init.base_std:
+        return init.std / init.base_std
+    return init.power.value(
+        {
+            "fan_in": parameter.fan_in_ratio,
+            "fan_out": parameter.fan_out_ratio,
+            "depth": parameter.depth_ratio,
+        }
+    )
+
+
+def _rate_columns(plan: Plan) -> dict[str, str]:
+    """Titles and families; families whose rates are the same everywhere share a column."""
+    columns: dict[tuple[str, ...], list[str]] = {}
+    for family in _FAMILIES:
+        rates = tuple(_rate(parameter, family) for parameter in plan.parameters.values())
+        columns.setdefault(rates, []).append(family)
+    return {", ".join(families): families[0] for families in columns.values()}
+
+
+def _row(parameter: ParameterPlan, families: tuple[str, ...]) -> Row:
     decay = parameter.optimizers.get(_DECAY)
     return (
         parameter.name,
@@ -49,14 +74,16 @@ def _row(parameter: ParameterPlan) -> Row:
         str(parameter.fan_in_ratio),
         str(parameter.fan_out_ratio),
         str(parameter.depth_ratio),
+        number(std_factor(parameter)),
         number(parameter.init.factor),
-        *rates,
+        *(_rate(parameter, family) for family in families),
         number(decay.weight_decay if decay else None),
         number(parameter.multiplier),
     )
 
 
-def _rate(factors: OptimizerFactors | None) -> str:
+def _rate(parameter: ParameterPlan, family: str) -> str:
+    factors = parameter.optimizers.get(family)
     return number(factors.lr if factors else None)
 
 
@@ -65,19 +92,16 @@ def _site_row(site: SitePlan) -> Row:
     return (site.name, str(site.kind), number(site.multiplier), site.lowering, targets, site.source)
 
 
-_COLUMNS = (
+_SIZES = (
     Column("parameter", varies=INDEX),
     Column("role"),
     Column("fan-in", right=True),
     Column("fan-out", right=True),
     Column("depth", right=True),
-    Column("init", right=True),
-    Column("lr sgd", right=True),
-    Column("lr adam", right=True),
-    Column("lr adamw", right=True),
-    Column("wd adamw", right=True),
-    Column("multiplier", right=True),
+    Column("init std", right=True),
+    Column("rescale", right=True),
 )
+_REST = (Column("wd adamw", right=True), Column("multiplier", right=True))
 _SITE_COLUMNS = (
     Column("site", varies=NUMBER),
     Column("kind"),

@@ -34,7 +34,7 @@ def show(document: Document, console: Console) -> None:
 
 def _plain_part(part: Table | Lines) -> list[str]:
     if isinstance(part, Lines):
-        return [part.title, *(f"{_GAP}{line}" for line in part.lines)]
+        return [part.title, *(f"{_GAP}{line}".rstrip() for line in part.lines)]
     header = tuple(column.title for column in part.columns)
     rows = (header, *part.rows)
     widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
