@@ -3,9 +3,10 @@
 from mupfx.commands.convert import converted
 from mupfx.commands.subject import Subject
 from mupfx.commands.terminal import counter, write, write_json
-from mupfx.demo.experiment import Settings, experiment
+from mupfx.demo.experiment import experiment
 from mupfx.demo.outcome import outcome
 from mupfx.demo.report import report
+from mupfx.demo.settings import Settings
 from mupfx.render.plan import plan_document
 
 TARGET = "mupfx.demo.gpt:example"

@@ -81,10 +81,12 @@ def _draw(
         if dtype == torch.bool:
             return torch.randint(2, sizes, generator=generator).bool()
         return torch.randn(sizes, dtype=dtype, generator=generator)
-    if not bound:
+    if bound is None:
         raise TargetError(
             "integers need the bound that they stay below", where=spec, hint=f"{spec}<100"
         )
+    if bound == 0:
+        raise TargetError("no integer is below 0 and at least 0", where=spec)
     if bound - 1 > torch.iinfo(dtype).max:
         raise TargetError(f"{bound - 1} does not fit into {dtype}", where=spec)
     return torch.randint(bound, sizes, dtype=dtype, generator=generator)

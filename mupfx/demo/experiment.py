@@ -1,7 +1,6 @@
 """Train the demo's model at several widths, as it is and in muP, with one learning rate."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -12,41 +11,10 @@ from torch.optim import AdamW, Optimizer
 from mupfx import api
 from mupfx.demo.corpus import batches, corpus
 from mupfx.demo.gpt import CONTEXT, example
+from mupfx.demo.settings import MUP, SP, Run, Settings
 from mupfx.demo.updates import updates, weights
 
-SP, MUP = "sp", "mup"
 _TEST_BATCH = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What is trained."""
-
-    widths: tuple[int, ...] = (64, 128, 256)
-    base: int = 64
-    lr: float = 0.01
-    """Of 0.002, 0.005, 0.01 and 0.02 the best at the base width."""
-    steps: int = 30
-    measured_at: int = 5
-    """Steps before updates are measured; the loss is measured after all of them."""
-    seeds: int = 3
-    batch: int = 8
-
-    @property
-    def all_steps(self) -> int:
-        """Training steps of all runs together."""
-        return 2 * len(self.widths) * self.seeds * self.steps
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One training and what came of it."""
-
-    parametrization: str
-    width: int
-    updates: dict[str, float]
-    loss: float
-    """On text that was not trained on."""
 
 
 def experiment(settings: Settings, after_step: Callable[[], None]) -> tuple[Run, ...]:

@@ -10,7 +10,7 @@ from math import log2
 from statistics import fmean, geometric_mean, linear_regression
 from typing import Any
 
-from mupfx.demo.experiment import MUP, SP, Run
+from mupfx.demo.settings import MUP, SP, Run
 
 TOLERANCE = 0.25
 """Largest slope, up or down, of an update that counts as keeping its size."""

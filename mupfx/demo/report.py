@@ -1,7 +1,7 @@
 """The demo's outcome as tables, and in words that follow from its numbers."""
 
-from mupfx.demo.experiment import Settings
 from mupfx.demo.outcome import TOLERANCE, Growth, Outcome, Side
+from mupfx.demo.settings import Settings
 from mupfx.render.document import Column, Document, Lines, Row, Table
 
 
@@ -10,7 +10,7 @@ def report(outcome: Outcome, settings: Settings) -> Document:
     return (
         update_table(outcome, settings),
         loss_table(outcome, settings),
-        Lines("so", conclusions(outcome, settings)),
+        Lines(f"from width {settings.widths[0]} to {settings.widths[-1]}", conclusions(outcome)),
     )
 
 
@@ -40,14 +40,12 @@ def loss_table(outcome: Outcome, settings: Settings) -> Table:
     return Table(f"loss on other text after {settings.steps} steps, by width", columns, rows)
 
 
-def conclusions(outcome: Outcome, settings: Settings) -> tuple[str, ...]:
+def conclusions(outcome: Outcome) -> tuple[str, ...]:
     """What the numbers say."""
-    smallest, widest = settings.widths[0], settings.widths[-1]
-    span = f"from width {smallest} to {widest}"
     return (
-        f"mup: {_kept(outcome.mup)} {span} (slope within {TOLERANCE})",
-        f"sp: {_kept(outcome.sp)} {span}; {_most(outcome.sp)}",
-        f"loss {span}: mup {_change(outcome.mup)}, sp {_change(outcome.sp)}",
+        f"mup: {_kept(outcome.mup)}",
+        f"sp: {_kept(outcome.sp)}",
+        f"loss: mup {_change(outcome.mup)}, sp {_change(outcome.sp)}",
         "muP's updates keep their size while SP's do not"
         if outcome.shown
         else "this run does not show muP's updates keeping their size while SP's grow",
@@ -65,14 +63,13 @@ def _cells(growth: Growth) -> Row:
 
 
 def _kept(side: Side) -> str:
-    lost = [name for name, growth in side.layers.items() if not growth.keeps]
-    kept = f"{len(side.layers) - len(lost)} of {len(side.layers)} updates keep their size"
-    return f"{kept}, not {', '.join(lost)}" if 0 < len(lost) < 4 else kept
-
-
-def _most(side: Side) -> str:
-    name, growth = max(side.layers.items(), key=lambda item: item[1].ratios[-1])
-    return f"that of {name} changes most, x{growth.ratios[-1]:.1f}"
+    """How many layers keep the size of their update, and how far they all went."""
+    kept = sum(growth.keeps for growth in side.layers.values())
+    changes = [growth.ratios[-1] for growth in side.layers.values()]
+    return (
+        f"the updates of {kept} of {len(changes)} layers keep their size (slope within"
+        f" {TOLERANCE}); change between x{min(changes):.2f} and x{max(changes):.2f}"
+    )
 
 
 def _change(side: Side) -> str:

@@ -22,7 +22,7 @@ class Tied(nn.Module):
     def __init__(self, seed: int) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.embed = nn.Embedding.from_pretrained(torch.randn(7, 4, generator=generator))
+        self.embed = nn.Embedding(7, 4, _weight=torch.randn(7, 4, generator=generator))
         self.head = nn.Linear(4, 7, bias=False)
         self.head.weight = self.embed.weight
         self.register_buffer("turned", torch.randn(2, 3, generator=generator).T)
