@@ -38,7 +38,15 @@ def fingerprint(model: nn.Module) -> dict[str, Any]:
 
 def module_print(module: nn.Module) -> tuple[Any, ...]:
     hooks = {name: list(vars(module).get(name, {}).items()) for name in HOOKS}
-    return id(module), type(module), module.training, hooks, sorted(vars(module))
+    attributes = {name: value_print(value) for name, value in vars(module).items()}
+    return id(module), type(module), module.training, hooks, attributes
+
+
+def value_print(value: object) -> object:
+    """Plain values, and the identity of tensors in lists (a recurrent net keeps its weights so)."""
+    if isinstance(value, list | tuple):
+        return [id(member) for member in value if isinstance(member, torch.Tensor)]
+    return value if isinstance(value, bool | int | float | str) else type(value)
 
 
 def tensor_print(tensor: torch.Tensor) -> tuple[Any, ...]:

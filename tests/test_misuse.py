@@ -385,7 +385,7 @@ def test_conversion_of_a_noisy_model_changes_parameters_alone() -> None:
     for aspect in ("torch generator", "python generator", "gradients", "default dtype"):
         assert after[aspect] == before[aspect]
     for name, (_, kind, training, hooks, _) in after["modules"].items():
-        assert (kind, training, hooks) == before["modules"][name][1:4]
+        assert (kind, training, hooks) == before["modules"][name][1:4], name
 
 
 def test_tokens_may_come_alone() -> None:
