@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 from mupfx.render.document import Document
-from mupfx.render.text import show
+from mupfx.render.terminal import show
 
 
 def write(document: Document) -> None:

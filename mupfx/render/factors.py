@@ -7,7 +7,7 @@ from math import prod
 
 from mupfx.core.axes import Axis, FactorClass
 
-CLASS_NUMBER = re.compile(r"(?<=\bc)\d+(?=\b)")
+CLASS_NUMBER = re.compile(r"(?<=\bc)\d+\b")
 """The number in a class name such as ``c12``, which may differ between repeated layers."""
 
 
@@ -20,15 +20,14 @@ def labels(classes: Mapping[str, FactorClass]) -> dict[str, str]:
     }
 
 
-def axis(factors: Axis, classes: Mapping[str, FactorClass], words: Mapping[str, str]) -> str:
+def axis(factors: Axis, classes: Mapping[str, FactorClass]) -> str:
     """One dimension as a product of factors; ``1`` where it has none."""
-    return " x ".join(f"{words[name]} {classes[name].size}" for name in factors) or "1"
+    return " x ".join(f"{classes[name].label} {classes[name].size}" for name in factors) or "1"
 
 
 def shape(axes: tuple[Axis, ...], classes: Mapping[str, FactorClass]) -> str:
     """All dimensions of a tensor."""
-    words = labels(classes)
-    return ", ".join(axis(factors, classes, words) for factors in axes) or "scalar"
+    return ", ".join(axis(factors, classes) for factors in axes) or "scalar"
 
 
 def fan(dims: tuple[int, ...], sizes: tuple[int, ...]) -> str:

@@ -1,19 +1,14 @@
-"""Print a document: plainly (stable, for pipes and snapshots) or with rich (for a terminal)."""
+"""A document as plain text: stable, for pipes and snapshots."""
 
 from collections.abc import Sequence
 
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table as RichTable
-from rich.text import Text
-
 from mupfx.render.document import Column, Document, Lines, Row, Table
 
-_GAP = "  "
+GAP = "  "
 
 
 def plain(document: Document) -> str:
-    """Print without colour and without regard to the terminal's width.
+    """Print without colour and without regard to any width.
 
     >>> print(plain((Table("sizes", (Column("n", right=True),), (("1",), ("10",))),)))
     sizes
@@ -21,64 +16,26 @@ def plain(document: Document) -> str:
        1
       10
     """
-    return "\n\n".join("\n".join(_plain_part(part)) for part in document)
+    return "\n\n".join("\n".join(_part(part)) for part in document)
 
 
-def show(document: Document, console: Console) -> None:
-    """Print for whoever looks: rich tables on a terminal, plain text anywhere else."""
-    if not console.is_terminal:
-        console.file.write(plain(document) + "\n")
-        return
-    console.print(Group(*(_rich_part(part) for part in document)), soft_wrap=False)
+def widths(table: Table) -> list[int]:
+    """The width that each column's longest cell needs."""
+    rows = (tuple(column.title for column in table.columns), *table.rows)
+    return [max(map(len, cells)) for cells in zip(*rows, strict=True)]
 
 
-def _plain_part(part: Table | Lines) -> list[str]:
+def _part(part: Table | Lines) -> list[str]:
     if isinstance(part, Lines):
-        return [part.title, *(f"{_GAP}{line}".rstrip() for line in part.lines)]
+        return [part.title, *(f"{GAP}{line}".rstrip() for line in part.lines)]
     header = tuple(column.title for column in part.columns)
-    rows = (header, *part.rows)
-    widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
-    return [part.title, *(_plain_row(row, widths, part.columns) for row in rows)]
+    needed = widths(part)
+    return [part.title, *(_row(row, needed, part.columns) for row in (header, *part.rows))]
 
 
-def _plain_row(row: Row, widths: Sequence[int], columns: Sequence[Column]) -> str:
+def _row(row: Row, needed: Sequence[int], columns: Sequence[Column]) -> str:
     cells = (
         cell.rjust(width) if column.right else cell.ljust(width)
-        for cell, width, column in zip(row, widths, columns, strict=True)
+        for cell, width, column in zip(row, needed, columns, strict=True)
     )
-    return (_GAP + _GAP.join(cells)).rstrip()
-
-
-def _rich_part(part: Table | Lines) -> RenderableType:
-    title = Text(part.title, style="bold")
-    if isinstance(part, Lines):
-        lines = [Padding(Text(line), (0, 0, 0, 2)) for line in part.lines]
-        return Group(title, *lines, Text())
-    table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in part.columns:
-        _rich_column(table, column)
-    for row in part.rows:
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    return Group(title, Padding(table, (0, 0, 0, 2)), Text())
-
-
-def _rich_column(table: RichTable, column: Column) -> None:
-    table.add_column(
-        Text(column.title),
-        justify="right" if column.right else "left",
-        overflow="fold",
-        ratio=None,
-        no_wrap=not column.wraps and column.right,
-    )
-
-
-_STYLES = {
-    "input": "cyan",
-    "hidden": "green",
-    "output": "magenta",
-    "vector": "blue",
-    "scalar": "dim",
-    "assumed": "yellow",
-    "unknown": "bold red",
-    "width": "green",
-}
+    return (GAP + GAP.join(cells)).rstrip()

@@ -6,7 +6,8 @@ from inline_snapshot import snapshot
 from rich.console import Console
 
 from mupfx.render.document import Column, Lines, Table
-from mupfx.render.text import plain, show
+from mupfx.render.terminal import show
+from mupfx.render.text import plain
 
 DOCUMENT = (
     Table(
