@@ -1,7 +1,7 @@
 """From what was typed to what is analysed: the model, its inputs, its base, the overrides."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -11,6 +11,7 @@ from mupfx.commands.target import Example, arguments, load
 from mupfx.errors import TargetError
 
 _BASE_FORMS = "a width, class=size, or a base file that exists"
+_DEPTH_FORMS = "a number, or stream=number"
 
 Base = int | dict[str, int] | Path | nn.Module
 
@@ -49,9 +50,21 @@ def base(subject: Subject) -> Base | None:
         return load(subject.target, both).model
     if not subject.base:
         return None
-    if len(subject.base) > 1 or "=" in subject.base[0]:
-        return _sizes(arguments(subject.base))
-    return _width_or_file(subject.base[0])
+    return _number_or_sizes(subject.base) or _file(subject.base)
+
+
+def base_depth(subject: Subject) -> int | dict[str, int] | None:
+    """Read the depth of the base: one number, or one for each stream.
+
+    Raises:
+        TargetError: It has neither form.
+    """
+    if not subject.base_depth:
+        return None
+    found = _number_or_sizes(subject.base_depth)
+    if found is None:
+        raise TargetError(f"`{subject.base_depth[0]}` is no depth", expected=_DEPTH_FORMS)
+    return found
 
 
 def overrides(subject: Subject) -> dict[str, str] | None:
@@ -65,16 +78,20 @@ def overrides(subject: Subject) -> dict[str, str] | None:
     return pairs or None
 
 
-def _width_or_file(text: str) -> int | Path:
-    if text.isdecimal():
-        return int(text)
-    if not Path(text).is_file():
-        raise TargetError(f"`{text}` is no base", expected=_BASE_FORMS)
-    return Path(text)
-
-
-def _sizes(pairs: dict[str, Any]) -> dict[str, int]:
-    for name, size in pairs.items():
+def _number_or_sizes(texts: Sequence[str]) -> int | dict[str, int] | None:
+    if len(texts) == 1 and texts[0].isdecimal():
+        return int(texts[0])
+    if not all("=" in text for text in texts):
+        return None
+    sizes = arguments(texts)
+    for name, size in sizes.items():
         if not isinstance(size, int):
-            raise TargetError(f"`{name}={size}` is no base size", expected="class=size")
-    return pairs
+            raise TargetError(f"`{name}={size}` is no size", expected="name=number")
+    return sizes
+
+
+def _file(texts: Sequence[str]) -> Path:
+    path = Path(texts[0])
+    if len(texts) > 1 or not path.is_file():
+        raise TargetError(f"`{' '.join(texts)}` is no base", expected=_BASE_FORMS)
+    return path

@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from mupfx import api
-from mupfx.commands.build import base, example, overrides
+from mupfx.commands.build import base, base_depth, example, overrides
 from mupfx.commands.inspect import inspect
 from mupfx.commands.subject import Subject
 from mupfx.commands.terminal import progress, write, write_json, write_text
@@ -37,7 +37,7 @@ def converted(subject: Subject, parametrization: str) -> tuple[nn.Module, Plan]:
             made.args or (),
             dict(made.kwargs),
             base=beside,
-            base_depth=subject.base_depth,
+            base_depth=base_depth(subject),
             parametrization=parametrization,
             grow=subject.grow,
             overrides=overrides(subject),

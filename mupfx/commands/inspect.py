@@ -1,7 +1,7 @@
 """``mupfx inspect``: what every axis and every parameter of a model is."""
 
 from mupfx import api
-from mupfx.commands.build import base, example, overrides
+from mupfx.commands.build import base, base_depth, example, overrides
 from mupfx.commands.subject import Subject
 from mupfx.commands.terminal import progress, write, write_json, write_text
 from mupfx.core.analysis import Analysis
@@ -19,7 +19,7 @@ def analyze(subject: Subject) -> Analysis:
             made.args or (),
             dict(made.kwargs),
             base=beside,
-            base_depth=subject.base_depth,
+            base_depth=base_depth(subject),
             grow=subject.grow,
             overrides=overrides(subject),
         )

@@ -65,7 +65,12 @@ BaseArguments = Annotated[
     ),
 ]
 BaseDepth = Annotated[
-    int | None, typer.Option("--base-depth", help="Residual adds of the base, where other.")
+    list[str] | None,
+    typer.Option(
+        "--base-depth",
+        metavar="DEPTH",
+        help="Residual adds of the base, where other: a number, or stream=number (repeatable).",
+    ),
 ]
 GrowBy = Annotated[
     Grow, typer.Option("--grow", help="What grows with width: the number of heads or their size.")

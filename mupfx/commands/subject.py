@@ -22,5 +22,5 @@ class Subject:
     base_arguments: Texts = None
     """Arguments with which the same target returns the base model."""
     overrides: Texts = None
-    base_depth: int | None = None
+    base_depth: Texts = None
     grow: str = "heads"

@@ -1,5 +1,7 @@
 """Tables of an analysis: parameters, factor classes, streams, sites, findings."""
 
+from collections.abc import Mapping
+
 from mupfx.core.analysis import Analysis
 from mupfx.core.axes import FactorClass, ParameterRole
 from mupfx.core.structure import Branch, Site, Stream
@@ -15,12 +17,13 @@ def analysis_document(analysis: Analysis, *, every_layer: bool = False) -> Docum
     """What ``mupfx inspect`` prints; repeated layers are one row unless ``every_layer``."""
     tables = (
         parameter_table(analysis),
-        class_table(analysis),
+        class_table(analysis, every_class=every_layer),
         stream_table(analysis),
         site_table(analysis),
     )
     shown = (table if every_layer else collapse(table) for table in tables if table.rows)
-    return (summary(analysis), *shown, *_lists(analysis))
+    findings = (Lines("findings", analysis.findings),) if analysis.findings else ()
+    return (summary(analysis), *shown, *findings)
 
 
 def summary(analysis: Analysis) -> Lines:
@@ -39,9 +42,11 @@ def parameter_table(analysis: Analysis) -> Table:
     return Table("parameters", _PARAMETER_COLUMNS, tuple(rows))
 
 
-def class_table(analysis: Analysis) -> Table:
-    """One row a factor class: size, kind, status, reason and evidence."""
-    rows = (_class_row(found) for found in analysis.axes.classes.values())
+def class_table(analysis: Analysis, *, every_class: bool = False) -> Table:
+    """One row a factor class; those of activations alone only where all are wanted."""
+    classes = analysis.axes.classes
+    shown = classes if every_class else [name for name in classes if name in _stored(analysis)]
+    rows = (_class_row(classes[name], analysis) for name in shown)
     return Table("factor classes", _CLASS_COLUMNS, tuple(rows))
 
 
@@ -60,16 +65,15 @@ def site_table(analysis: Analysis) -> Table:
     return Table("sites", _SITE_COLUMNS, tuple(rows))
 
 
-def _lists(analysis: Analysis) -> Document:
-    titled = (
-        ("not reached by the example", analysis.program.unreached),
-        ("findings", analysis.findings),
-    )
-    return tuple(Lines(title, tuple(lines)) for title, lines in titled if lines)
+def _stored(analysis: Analysis) -> set[str]:
+    """Classes along parameters, streams and sites."""
+    stored = {name for role in analysis.roles.values() for axis in role.axes for name in axis}
+    stored |= {stream.factor_class for stream in analysis.streams.streams}
+    return stored | {name for site in analysis.sites for name in site.classes}
 
 
 def _parameter_row(
-    role: ParameterRole, classes: dict[str, FactorClass], branches: dict[str, str]
+    role: ParameterRole, classes: Mapping[str, FactorClass], branches: Mapping[str, str]
 ) -> Row:
     doubt = "" if role.status is Status.CERTAIN else f" ({role.status})"
     tied = f"; tied to {', '.join(role.tied_to)}" if role.tied_to else ""
@@ -84,14 +88,15 @@ def _parameter_row(
     )
 
 
-def _class_row(found: FactorClass) -> Row:
-    base = _NONE if found.base_size is None else str(found.base_size)
+def _class_row(found: FactorClass, analysis: Analysis) -> Row:
+    ratios = analysis.ratios
+    ratio = _NONE if ratios is None else str(ratios.classes.get(found.name, 1))
     reason = _NONE if found.reason is None else str(found.reason)
     return (
         found.name,
         found.label,
         str(found.size),
-        base,
+        ratio,
         str(found.kind),
         str(found.status),
         reason,
@@ -99,7 +104,7 @@ def _class_row(found: FactorClass) -> Row:
     )
 
 
-def _stream_row(stream: Stream, words: dict[str, str], branches: tuple[Branch, ...]) -> Row:
+def _stream_row(stream: Stream, words: Mapping[str, str], branches: tuple[Branch, ...]) -> Row:
     own = sum(branch.stream == stream.name for branch in branches)
     return (
         stream.name,
@@ -110,7 +115,7 @@ def _stream_row(stream: Stream, words: dict[str, str], branches: tuple[Branch, .
     )
 
 
-def _site_row(site: Site, words: dict[str, str]) -> Row:
+def _site_row(site: Site, words: Mapping[str, str]) -> Row:
     base = _NONE if site.base_scale is None else f"{site.base_scale:.6g}"
     over = " x ".join(words.get(name, name) for name in site.classes) or _NONE
     return (site.name, str(site.kind), over, f"{site.scale:.6g}", base, site.where or site.node)
@@ -129,7 +134,7 @@ _CLASS_COLUMNS = (
     Column("class", varies=NUMBER),
     Column("label", varies=CLASS_NUMBER),
     Column("size", right=True),
-    Column("base", right=True),
+    Column("ratio", right=True),
     Column("kind"),
     Column("status"),
     Column("reason"),
