@@ -15,7 +15,7 @@ from mupfx.core.program import Program
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules import rule_of
 from mupfx.passes.axis_rules.call import Call, is_tensor
-from mupfx.passes.axis_rules.factors import Dim, Dims, Factor, Piece, expand, fresh, mark
+from mupfx.passes.axis_rules.factors import Dim, Dims, Factor, Piece, expand, fresh, mark, size_of
 from mupfx.passes.axis_rules.freeze import freeze
 from mupfx.passes.axis_rules.kinds import Facts, settle
 from mupfx.passes.axis_rules.probe import probe
@@ -88,8 +88,19 @@ def _step(tracker: Tracker, node: fx.Node) -> None:
         dims = _unknown(call)
     if isinstance(value, tuple | list) and not isinstance(dims, list):
         dims = _each(call, dims)
+    if isinstance(dims, tuple) and not _fits(call, dims):
+        tracker.unknown[node.name] = f"{node.target}: its rule gave other sizes"
+        dims = _unknown(call)
     tracker.env[node] = dims
     tracker.settle(node)
+
+
+def _fits(call: Call, dims: Dims) -> bool:
+    """Whether dimensions have the sizes of the result: a rule that errs is not believed."""
+    sizes = call.out
+    return len(dims) == len(sizes) and all(
+        size_of(dim, size) == size for dim, size in zip(dims, sizes, strict=True)
+    )
 
 
 def _pick(tracker: Tracker, node: fx.Node) -> None:

@@ -36,6 +36,9 @@ def capture(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
     graph = exported.graph_module.graph
     signature = exported.graph_signature
     parameters = _placed(signature.inputs_to_parameters, names)
+    for node in graph.nodes:
+        if node.name in parameters:
+            node.meta["parameter"] = parameters[node.name]
     reached = {parameters[n.name] for n in graph.nodes if n.name in parameters and n.users}
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
     return Program(

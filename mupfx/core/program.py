@@ -48,19 +48,21 @@ def shape_of(node: fx.Node) -> tuple[int, ...] | None:
 def module_of(node: fx.Node) -> str:
     """Path of the innermost module that was running when the node was recorded."""
     stack = node.meta.get("nn_module_stack") or {}
-    return str(list(stack.values())[-1][0]) if stack else ""
+    path = str(list(stack.values())[-1][0]) if stack else ""
+    return path.removeprefix("model").removeprefix(".")
 
 
 def source_line(node: fx.Node) -> str:
-    """The innermost line of user code behind a node, as ``file.py:12 code``."""
-    frames = [text for text in str(node.meta.get("stack_trace") or "").split("File ") if text]
-    if not frames:
+    """The innermost line of user code behind a node, as ``file.py:12 code``; else its module."""
+    frames = [f for f in str(node.meta.get("stack_trace") or "").split('File "') if f.strip()]
+    theirs = [f for f in frames if "/torch/" not in f.replace("\\", "/").partition('"')[0]]
+    if not theirs:
         return module_of(node)
-    place, _, code = frames[-1].strip().partition("\n")
-    path, line = place.split(",")[:2]
-    name = path.strip('" ').replace("\\", "/").rsplit("/", 1)[-1]
-    text = code.strip().split("\n")[0]
-    return f"{name}:{line.replace('line', '').strip()} {text}".strip()
+    path, _, rest = theirs[-1].partition('"')
+    place, _, code = rest.partition("\n")
+    number = place.split(",")[1].replace("line", "").strip()
+    name = path.replace("\\", "/").rsplit("/", 1)[-1]
+    return f"{name}:{number} {code.strip().partition(chr(10))[0].strip()}".strip()
 
 
 def _line(node: fx.Node, names: Mapping[str, str]) -> str:

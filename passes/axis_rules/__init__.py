@@ -54,7 +54,7 @@ RULES = _union(
 def rule_of(op: torch._ops.OpOverload) -> Rule | None:
     """The rule of an overload; None where it has to be probed."""
     packet = op.overloadpacket
-    found = RULES.get(packet) or RULES.get(_functional(packet))
+    found = RULES.get(op) or RULES.get(packet) or RULES.get(_functional(packet))
     if found is None and torch.Tag.pointwise in op.tags:
         return elementwise.elementwise
     return found

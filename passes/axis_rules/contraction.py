@@ -129,6 +129,31 @@ def _note_match(
     tracker.matches.append((call.node, *pair, list(contracted), beside))
 
 
+def by_hand(
+    tracker: Tracker, call: Call, product: fx.Node, operands: Sequence[fx.Node], gone: set[int]
+) -> None:
+    """``(a * b).sum(i)``: what is summed over and stands in both is contracted."""
+    rank = len(call.dims(product))
+    if len(operands) != 2:
+        return
+    shared = [
+        i
+        for i in gone
+        if all(i >= rank - len(call.dims(n)) and call.dims(n)[i - rank] for n in operands)
+    ]
+    if not shared:
+        return
+    weights = [n for n in operands if tracker.is_weight(n)]
+    for node in weights:
+        pieces = [p for i in shared for p in expand(call.dims(node)[i - rank])]
+        mark(pieces, CONTRACTED, call.node.name)
+        tracker.uses = [u for u in tracker.uses if u.node != product.name or not pieces]
+        tracker.use(call, node, contracted=pieces)
+    if not weights:
+        pieces = [p for i in shared for p in expand(call.dims(operands[0])[i - rank])]
+        _note_match(tracker, call, (operands[0], operands[1]), pieces)
+
+
 def labels(count: int, *, start: int = 0) -> str:
     """``count`` labels that no other call with a distant ``start`` has."""
     return "".join(chr(0x100 + start + i) for i in range(count))
@@ -258,7 +283,7 @@ def attention(tracker: Tracker, call: Call) -> Dims:
         _join(tracker, call, dims[k][i], dims[v][i])
     _join(tracker, call, dims[k][-2], dims[v][-2])
     contract(tracker, call, [(q, lead + "le"), (k, lead + "se")], lead + "ls")
-    _join_mask(tracker, call, dims[q][-2], dims[k][-2])
+    _join_mask(tracker, call, (*dims[q][:-1], dims[k][-2]))
     return (*dims[q][:-1], dims[v][-1])
 
 
@@ -282,13 +307,14 @@ def _join(tracker: Tracker, call: Call, left: Dim, right: Dim) -> None:
         tracker.unify(call, left, right)
 
 
-def _join_mask(tracker: Tracker, call: Call, queries: Dim, keys: Dim) -> None:
+def _join_mask(tracker: Tracker, call: Call, logits: Dims) -> None:
     mask = call.tensor("attn_mask")
     if mask is None:
         return
-    dims = call.dims(mask)
-    for dim, want in zip(dims[-2:], (queries, keys), strict=True):
-        _join(tracker, call, want, dim)
+    dims, sizes = call.dims(mask), call.sizes(mask)
+    for dim, size, want in zip(dims[::-1], sizes[::-1], logits[::-1], strict=False):
+        if not is_one(size):
+            _join(tracker, call, want, dim)
     tracker.meet(call, [mask, call["query"]])
 
 

@@ -21,13 +21,25 @@ def elementwise(tracker: Tracker, call: Call) -> Dims:
     return dims
 
 
-RULES = dict.fromkeys(
-    (
-        aten.add_, aten.mul_, aten.where, aten.pow, aten.__and__, aten.__or__, aten.__xor__,
-        aten.copy_, aten.copy, aten.masked_fill, aten.bitwise_not, aten.isin,
-        aten.complex, aten.polar, aten.real, aten.imag, aten.angle, aten.prelu,
-        aten.gelu, aten.softplus, aten.mish, aten.celu, aten.relu6, aten.hardtanh, aten.selu,
-        aten.rsub, aten.square, aten.clamp, aten.lerp, aten.log_sigmoid,
+def add(tracker: Tracker, call: Call) -> Dims:
+    """The same; a parameter added to a product of a weight is that weight's bias."""
+    nodes = call.tensors()
+    dims = tracker.broadcast(call, nodes, call.out)
+    beside = next((tracker.producer[n] for n in nodes if n in tracker.producer), None)
+    tracker.meet(call, nodes, companion=beside)
+    return dims
+
+
+RULES = {
+    **dict.fromkeys((aten.add, aten.sub), add),
+    **dict.fromkeys(
+        (
+            aten.mul, aten.where, aten.pow, aten.__and__, aten.__or__, aten.__xor__,
+            aten.copy, aten.masked_fill, aten.bitwise_not, aten.isin, aten.complex, aten.polar,
+            aten.real, aten.imag, aten.angle, aten.prelu, aten.gelu, aten.softplus, aten.mish,
+            aten.celu, aten.relu6, aten.hardtanh, aten.selu, aten.rsub, aten.square, aten.clamp,
+            aten.lerp, aten.log_sigmoid, aten.min.other, aten.max.other,
+        ),
+        elementwise,
     ),
-    elementwise,
-)  # fmt: skip
+}  # fmt: skip

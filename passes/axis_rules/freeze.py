@@ -6,7 +6,8 @@ from dataclasses import replace
 from mupfx.core.axes import Axes, Axis, Contraction, FactorClass, Use
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.factors import Dim, Factor, expand
-from mupfx.passes.axis_rules.kinds import Answer, Answers
+from mupfx.passes.axis_rules.kinds import Answer, Answers, Facts
+from mupfx.passes.axis_rules.kinds import groups as grouped
 from mupfx.passes.axis_rules.tracker import REPEATED, Tracker
 
 Parameters = Mapping[str, tuple[Dim, ...]]
@@ -40,13 +41,15 @@ def freeze(
         if isinstance(dims, tuple)
     }
     matches = _matches(tracker, name_of)
+    facts = Facts(tracker, parameters, tuple(roots), "")
+    groups = [tuple(dict.fromkeys(names[id(f)] for f in g)) for g in grouped(facts)]
     for factor in roots:
         names.setdefault(id(factor), f"c{len(names)}")
     made = {names[id(f)]: _class(f, names[id(f)], answers[id(f)], name_of) for f in roots}
     repeated = {names[id(f)] for f in roots if REPEATED in f.marks}
     classes = {name: made[name] for name in names.values() if name in made}
     return Axes(
-        classes=_label_heads(classes, shown, matches, repeated),
+        classes=_label_heads(classes, groups, matches, repeated),
         nodes=nodes,
         parameters=shown,
         uses=tuple(_complete(use, tracker, shown) for use in tracker.uses),
@@ -90,23 +93,28 @@ def _complete(use: Use, tracker: Tracker, shown: Mapping[str, tuple[Axis, ...]])
 
 def _label_heads(
     classes: Mapping[str, FactorClass],
-    shown: Mapping[str, tuple[Axis, ...]],
+    groups: Sequence[Axis],
     matches: Sequence[Contraction],
     repeated: set[str],
 ) -> dict[str, FactorClass]:
     """Words for the factors around a product of two activations."""
-    inner = {c for m in matches for c in m.contracted if classes[c].reason is not Reason.INPUT}
-    beside = {c for m in matches for c in m.beside} - inner
-    labels = dict.fromkeys(sorted(inner), "head_dim")
-    for axis in (axis for dims in shown.values() for axis in dims):
-        heads = [c for c in axis if c in beside and c not in inner]
-        if not inner.intersection(axis) or not heads:
-            continue
-        grouped = any(c in repeated for c in heads) and len(heads) > 1
-        for c in heads:
-            word = ("group" if c in repeated else "kv_heads") if grouped else "heads"
-            if labels.get(c, "heads") == "heads":
-                labels[c] = word
+    fixed = (Reason.INPUT, Reason.SPATIAL, Reason.PARTS, Reason.SELECTION)
+    inner = {c for m in matches for c in m.contracted if classes[c].reason not in fixed}
+    beside = {c for m in matches for c in m.beside if classes[c].reason not in fixed} - inner
+    labels: dict[str, str] = {}
+    for axis in groups:
+        heads = [c for c in axis if c in beside]
+        if heads and inner.intersection(axis):
+            grouped = len(heads) > 1 and any(c in repeated for c in heads)
+            for c in heads:
+                word = ("group" if c in repeated else "kv_heads") if grouped else "heads"
+                labels[c] = word if labels.get(c, "heads") == "heads" else labels[c]
+    for axis in groups:
+        if any(c in labels for c in axis):
+            free = [c for c in axis if c not in labels and classes[c].reason not in fixed]
+            labels |= dict.fromkeys(free, "head_dim")
+    kept = [c for c in sorted(inner - set(labels)) if classes[c].reason is Reason.GROWTH]
+    labels |= dict.fromkeys(kept, "state")
     return {
         name: replace(c, label=labels[name]) if name in labels else c
         for name, c in classes.items()

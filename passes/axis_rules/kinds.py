@@ -62,8 +62,7 @@ def settle(facts: Facts) -> Answers:
         _heads(facts, answers)
         _one_grows(facts, answers)
         _spread(facts, answers)
-    for factor in facts.factors:
-        answers.setdefault(id(factor), _width(facts, factor, answers))
+    _widths(facts, answers)
     return answers
 
 
@@ -150,21 +149,32 @@ def _from_base(facts: Facts, answers: Answers) -> None:
             answers[id(factor)] = Answer(Kind.FINITE, Status.CERTAIN, Reason.BASE, sizes)
 
 
-def sole_fan_in(facts: Facts) -> set[int]:
-    """Factors that are, alone, a dimension some parameter contracts: these must be able to grow."""
+def groups(facts: Facts) -> list[list[Factor]]:
+    """Factors that stand together: in one dimension, or on one side of a contraction."""
+    found = [roots(dim) for dims in facts.parameters.values() for dim in dims]
+    for use in facts.tracker.uses:
+        dims = facts.parameters.get(use.parameter, ())
+        kept = [d for d in range(len(dims)) if d not in use.fan_in and d not in use.index]
+        for side in (use.fan_in, kept) if use.fan_in else ():
+            if len(side) > 1:
+                found.append([f for d in side for f in roots(dims[d])])
+    return found
+
+
+def sole_fan_in(facts: Facts, answers: Answers) -> set[int]:
+    """Factors that some parameter contracts and nothing open beside: these must be able to grow."""
     found = set()
     for use in facts.tracker.uses:
         dims = facts.parameters.get(use.parameter, ())
-        for d in use.fan_in:
-            inside = roots(dims[d])
-            if len(inside) == 1:
-                found.add(id(inside[0]))
+        inside = [f for d in use.fan_in for f in roots(dims[d]) if not _is_finite(answers, f)]
+        if len(inside) == 1:
+            found.add(id(inside[0]))
     return found
 
 
 def _heads(facts: Facts, answers: Answers) -> None:
     """Head counts against head sizes, at every product of two activations."""
-    sole = sole_fan_in(facts)
+    sole = sole_fan_in(facts, answers)
     for node, _, _, contracted, beside in facts.tracker.matches:
         inner = [f for f in roots(contracted) if id(f) not in answers and id(f) not in sole]
         outer = [f for f in roots(beside) if id(f) not in answers and MATCHED not in f.marks]
@@ -183,29 +193,25 @@ def _neighbours(facts: Facts, inner: Sequence[Factor], outer: Sequence[Factor]) 
     beside = {id(f) for f in outer}
     return [
         f
-        for dims in facts.parameters.values()
-        for dim in dims
-        if heads & {id(f) for f in roots(dim)}
-        for f in roots(dim)
+        for group in groups(facts)
+        if heads & {id(f) for f in group}
+        for f in group
         if id(f) in beside
     ]
 
 
 def _one_grows(facts: Facts, answers: Answers) -> None:
-    """Of several open factors in one dimension, one grows."""
-    sole = sole_fan_in(facts)
-    for name, dims in facts.parameters.items():
-        for d, dim in enumerate(dims):
-            candidates = [f for f in roots(dim) if id(f) not in answers]
-            if len(candidates) < 2:
-                continue
-            grows = min(candidates, key=lambda f: _softness(f, sole))
-            for factor in candidates:
-                if factor is not grows and _softness(factor, sole) > 0:
-                    evidence = f"another factor of {name} dimension {d} grows instead"
-                    answers[id(factor)] = Answer(
-                        Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence
-                    )
+    """Of several open factors that stand together, one grows."""
+    sole = sole_fan_in(facts, answers)
+    for group in groups(facts):
+        candidates = [f for f in group if id(f) not in answers]
+        if len(candidates) < 2:
+            continue
+        grows = min(candidates, key=lambda f: _softness(f, sole))
+        for factor in candidates:
+            if factor is not grows and _softness(factor, sole) > 0:
+                evidence = f"another factor of the same axis, of size {grows.size[0]}, grows instead"
+                answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
 
 
 def _softness(factor: Factor, sole: set[int]) -> int:
@@ -220,24 +226,23 @@ def _bottlenecks(facts: Facts, answers: Answers) -> None:
         for factor in roots(pieces):
             if id(factor) not in answers and factor.size[0] < widest:
                 evidence = f"a linear bottleneck before {node.name}, narrower than both sides"
-                answers[id(factor)] = Answer(
-                    Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence
-                )
+                answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
 
 
-def _width(facts: Facts, factor: Factor, answers: Answers) -> Answer:
+def _widths(facts: Facts, answers: Answers) -> None:
     """What remains is width; assumed where a neighbour was told to stay instead."""
-    for dims in facts.parameters.values():
-        for dim in dims:
-            inside = roots(dim)
-            others = [answers.get(id(f)) for f in inside if f is not factor]
-            if any(f is factor for f in inside) and any(
-                a is not None and a.reason is Reason.GROWTH for a in others
-            ):
-                return Answer(
-                    Kind.WIDTH, Status.ASSUMED, None, "grows while its neighbour in the axis stays"
-                )
-    evidence = factor.marks.get(CONTRACTED)
-    if evidence is not None:
-        return Answer(Kind.WIDTH, Status.CERTAIN, None, f"contracted at {evidence}")
-    return Answer(Kind.WIDTH, Status.CERTAIN, None, "nothing holds it to a fixed size")
+    chosen = {
+        id(f)
+        for group in groups(facts)
+        if any(a is not None and a.reason is Reason.GROWTH for a in map(answers.get, map(id, group)))
+        for f in group
+    }
+    for factor in facts.factors:
+        if id(factor) in answers:
+            continue
+        status = Status.ASSUMED if id(factor) in chosen else Status.CERTAIN
+        evidence = "grows while its neighbour in the axis stays"
+        if status is Status.CERTAIN:
+            where = factor.marks.get(CONTRACTED)
+            evidence = f"contracted at {where}" if where else "nothing holds it to a fixed size"
+        answers[id(factor)] = Answer(Kind.WIDTH, status, None, evidence)

@@ -6,11 +6,14 @@ import torch
 
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
+from mupfx.passes.axis_rules.contraction import by_hand
 from mupfx.passes.axis_rules.factors import Dims, mark
 from mupfx.passes.axis_rules.tracker import Tracker
 from mupfx.passes.axis_rules.view import source
 
 aten = torch.ops.aten
+
+PRODUCTS = (aten.mul.Tensor, aten.mul_.Tensor)
 
 
 def reduce(_: Tracker, call: Call) -> Dims:
@@ -29,6 +32,16 @@ def _reduced(call: Call, rank: int) -> set[int]:
     return {d % max(rank, 1) for d in ([chosen] if isinstance(chosen, int) else chosen)}
 
 
+def total(tracker: Tracker, call: Call) -> Dims:
+    """A sum; of a product of two tensors, it is a contraction written by hand."""
+    product = source(call)
+    if product.target in PRODUCTS:
+        operands = [n for n in product.all_input_nodes if n in tracker.env]
+        gone = _reduced(call, len(call.dims(product)))
+        by_hand(tracker, call, product, operands, gone)
+    return reduce(tracker, call)
+
+
 def choose(tracker: Tracker, call: Call) -> Dims:
     """``argmax``: a reduction whose axis is selected from."""
     dims = call.dims(source(call))
@@ -38,9 +51,10 @@ def choose(tracker: Tracker, call: Call) -> Dims:
 
 
 RULES = {
+    aten.sum: total,
     **dict.fromkeys(
         (
-            aten.sum, aten.mean, aten.amax, aten.amin, aten.var, aten.std, aten.prod, aten.any,
+            aten.mean, aten.amax, aten.amin, aten.var, aten.std, aten.prod, aten.any,
             aten.all, aten.norm, aten.linalg_vector_norm, aten.logsumexp, aten.var_mean,
             aten.std_mean, aten.count_nonzero, aten.nansum, aten.nanmean, aten.special_logsumexp,
         ),

@@ -148,14 +148,12 @@ class Tracker:
                 )
             )
 
-    def meet(self, call: Call, nodes: Sequence[fx.Node]) -> None:
+    def meet(self, call: Call, nodes: Sequence[fx.Node], companion: str | None = None) -> None:
         """Elementwise meeting of weight-like tensors and activations: a use that keeps every axis."""
         weights = [n for n in nodes if self.is_weight(n)]
-        if not weights or not any(n in self.active for n in nodes):
-            return
-        companion = next((self.producer[n] for n in nodes if n in self.producer), None)
-        for weight in weights:
-            self.use(call, weight, companion=companion)
+        if weights and any(n in self.active for n in nodes):
+            for weight in weights:
+                self.use(call, weight, companion=companion)
 
     def settle(self, node: fx.Node) -> None:
         """Whether a node is an activation or weight-like, from its inputs and uses."""

@@ -246,6 +246,7 @@ def cat(tracker: Tracker, call: Call) -> Dims:
                 tracker.unify(call, result[i], dims[i])
             result[i] = result[i] or dims[i]
     result[axis] = _whole(call, nodes, axis)
+    tracker.meet(call, nodes)
     return tuple(result)
 
 
@@ -270,6 +271,7 @@ def stack(tracker: Tracker, call: Call) -> Dims:
     axis = call["dim"] % len(call.out)
     inner = [size for i, size in enumerate(call.out) if i != axis]
     dims = list(tracker.broadcast(call, nodes, inner))
+    tracker.meet(call, nodes)
     made = fresh(call.out[axis])
     mark(made, Reason.PARTS, f"{call.node.name} puts {len(nodes)} tensors together")
     dims.insert(axis, made)

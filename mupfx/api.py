@@ -1,0 +1,255 @@
+"""The public functions; what each one does is a pipeline of passes, and it is spelled out there."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from mupfx.core.analysis import Analysis
+from mupfx.core.parametrization import Parametrization
+from mupfx.core.plan import Plan
+from mupfx.errors import MupfxError, OptimizerError
+from mupfx.passes.groups import build_groups, check_ratios, reject_stepped
+from mupfx.passes.groups import scaled as scaled_per_group
+from mupfx.passes.preflight import preflight
+from mupfx.pipeline.analysis import Options, run_analysis
+from mupfx.pipeline.bases import Base, read_base, write_base
+from mupfx.pipeline.dump import dump
+from mupfx.pipeline.lowering import converted, finish, lower, require_unconverted
+from mupfx.pipeline.planning import Request, make_plan
+from mupfx.tables.parametrizations import parametrization as table_of
+
+__all__ = [
+    "analyze",
+    "check_groups",
+    "convert",
+    "dump",
+    "optimizer",
+    "param_groups",
+    "plan",
+    "rescale_",
+    "save_base",
+    "scaled",
+]
+
+Model = TypeVar("Model", bound=nn.Module)
+Growth = {"heads", "head_dim"}
+
+
+def analyze(
+    model: nn.Module,
+    args: object = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    base: Base | None = None,
+    base_depth: int | Mapping[str, int] | None = None,
+    grow: str = "heads",
+    overrides: Mapping[str, str] | None = None,
+) -> Analysis:
+    """Trace a model once and infer what every axis and every parameter is.
+
+    Args:
+        model: Any module, on any one device, meta included. It is left as it is.
+        args: Positional example inputs; a single tensor may stand for itself.
+        kwargs: Keyword example inputs.
+        base: The model this one was widened from, in any form that ``convert`` takes.
+        base_depth: Residual adds at the base, where that differs.
+        grow: Without a base model: ``"heads"`` if wider means more heads, ``"head_dim"`` if wider
+            heads.
+        overrides: Factor classes, by name or label, that are ``"width"`` or ``"finite"``.
+
+    Raises:
+        CaptureError: The inputs do not fit, or tracing failed.
+        ModelError: The model is in a state that cannot be analysed.
+        BaseError: The base does not fit the model.
+
+    >>> net = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> [str(r.role) for r in analyze(net, torch.ones(1, 3)).roles.values()]
+    ['input', 'vector', 'output', 'scalar']
+    """
+    preflight(model)
+    options = _options(base_depth, grow, overrides)
+    given = None if base is None else read_base(base)
+    return run_analysis(model, _positional(args), kwargs or {}, given, options)
+
+
+def convert(  # noqa: PLR0913 - each is an answer that only the user can give
+    model: Model,
+    args: object = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    base: Base | None,
+    base_depth: int | Mapping[str, int] | None = None,
+    parametrization: str | Parametrization = "mup",
+    grow: str = "heads",
+    strict: bool = True,
+    overrides: Mapping[str, str] | None = None,
+    init: Mapping[str, str] | None = None,
+    hooks: bool = True,
+) -> Model:
+    """Put a freshly initialised model into a parametrization, in place.
+
+    Values are rescaled, the plan for the optimizer is attached, and multipliers that no weight can
+    carry become small hooks. At the base's own size nothing changes, bit for bit. Either all of it
+    happens, or the model is as it was.
+
+    Args:
+        model: The module to convert; its class, code and parameter names stay.
+        args: Positional example inputs; a single tensor may stand for itself.
+        kwargs: Keyword example inputs.
+        base: The model whose hyperparameters were tuned: the residual stream's width as an int, a
+            dict of factor class sizes, a module (meta is fine), a factory without arguments, a file
+            of ``save_base`` or ``mupfx convert``, or a ``.bsh`` file of microsoft/mup.
+        base_depth: Residual adds at the base, where that differs; by stream, if there are several.
+        parametrization: A table's name, or a table.
+        grow: What grows in attention when the base does not say: ``"heads"`` or ``"head_dim"``.
+        strict: Refuse what is not certain enough to give a number, instead of warning.
+        overrides: Factor classes, by name or label, that are ``"width"`` or ``"finite"``.
+        init: Laws of initialisation by parameter name or pattern, where values do not tell.
+        hooks: False refuses what cannot be folded into weights, and folds tied readouts into the
+            norm before them.
+
+    Returns:
+        The same model object.
+
+    Raises:
+        MupfxError: Its subclass says what does not fit; the model is then unchanged.
+    """
+    require_unconverted(model)
+    preflight(model)
+    request = Request(table_of(parametrization), read_base(base), strict, hooks, init or {})
+    options = _options(base_depth, grow, overrides)
+    analysis = run_analysis(model, _positional(args), kwargs or {}, request.base, options)
+    lower(model, make_plan(model, analysis, request))
+    return model
+
+
+def plan(model: nn.Module) -> Plan:
+    """The plan of a converted model, also through ``torch.compile``, DDP and EMA wrappers.
+
+    Raises:
+        PlanError: The model was not converted.
+    """
+    return converted(model)[1].plan
+
+
+def param_groups(
+    model: nn.Module,
+    optimizer: type[Optimizer],
+    *,
+    groups: object = None,
+    family: str | None = None,
+    **hyperparameters: Any,  # noqa: ANN401 - whatever the optimizer takes
+) -> list[dict[str, Any]]:
+    """Ordinary optimizer groups with every hyperparameter in the parametrization.
+
+    Args:
+        model: A converted model.
+        optimizer: The class that will take the groups.
+        groups: The user's own groups, in any form torch takes; they are split, never changed.
+        family: ``"sgd"``, ``"adam"`` or ``"adamw"``, for a class that is not known.
+        **hyperparameters: As tuned at the base; what is left out is the optimizer's own default.
+
+    Raises:
+        PlanError: The model was not converted.
+        OptimizerError: The optimizer, a hyperparameter or a group does not fit.
+    """
+    module, conversion = converted(model)
+    return build_groups(
+        conversion.plan,
+        module.named_parameters(),
+        optimizer,
+        hyperparameters,
+        user_groups=groups,
+        family=family,
+    )
+
+
+OptimizerClass = TypeVar("OptimizerClass", bound=Optimizer)
+
+
+def optimizer(
+    cls: type[OptimizerClass],
+    model: nn.Module,
+    *,
+    groups: object = None,
+    family: str | None = None,
+    **hyperparameters: Any,  # noqa: ANN401 - whatever the optimizer takes
+) -> OptimizerClass:
+    """``cls`` over ``param_groups``; arguments as there.
+
+    Raises:
+        OptimizerError: As ``param_groups``, or the class changed what the groups say.
+    """
+    if isinstance(cls, Optimizer):
+        reject_stepped(cls)
+    made = cls(param_groups(model, cls, groups=groups, family=family, **hyperparameters))
+    broken = check_ratios(made)
+    if broken:
+        raise OptimizerError(
+            f"{cls.__name__} does not keep what its groups say",
+            found=broken[0],
+            hint="pass the hyperparameter by name, so that it is scaled per group",
+        )
+    return made
+
+
+def check_groups(optimizer: Optimizer) -> tuple[str, ...]:
+    """What no longer stands in the planned ratio, a sentence each; empty when all does.
+
+    A scheduler with an absolute floor or maximum erases ratios silently: call this after a step.
+    """
+    return check_ratios(optimizer)
+
+
+def scaled(optimizer: Optimizer, value: float) -> list[float]:
+    """A learning rate per group, for schedulers that set one: ``OneCycleLR(max_lr=scaled(...))``."""
+    return scaled_per_group(optimizer, value)
+
+
+def rescale_(model: Model) -> Model:
+    """Rescale values that were made after converting on the meta device.
+
+    Raises:
+        PlanError: The model was not converted on meta, or still has no values.
+        InitError: A law of initialisation is ambiguous.
+    """
+    finish(model)
+    return model
+
+
+def save_base(model: nn.Module | Analysis, path: str | Path) -> None:
+    """Write the shapes of a base model to a file that ``base=`` takes.
+
+    Raises:
+        MupfxError: The file cannot be written.
+    """
+    if isinstance(model, Analysis):
+        shapes = dict(model.program.shapes)
+    else:
+        shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    try:
+        write_base(shapes, Path(path))
+    except OSError as error:
+        raise MupfxError(f"cannot write {str(path)!r}", found=str(error)) from error
+
+
+def _positional(args: object) -> Sequence[Any]:
+    if isinstance(args, tuple | list):
+        return args
+    return (args,)
+
+
+def _options(
+    base_depth: int | Mapping[str, int] | None, grow: str, overrides: Mapping[str, str] | None
+) -> Options:
+    if grow not in Growth:
+        raise MupfxError(
+            f"grow={grow!r} says nothing", expected='"heads" or "head_dim"', hint='grow="heads"'
+        )
+    return Options(base_depth, grow, overrides or {})
+
+

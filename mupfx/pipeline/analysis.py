@@ -1,0 +1,182 @@
+"""Run the analysis passes in order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from torch import nn
+
+from mupfx.core.analysis import Analysis
+from mupfx.core.axes import Axes
+from mupfx.core.base import Ratios
+from mupfx.core.program import Program
+from mupfx.core.structure import Streams
+from mupfx.core.vocabulary import Kind, Status
+from mupfx.errors import BaseError
+from mupfx.passes.align import align
+from mupfx.passes.axes import infer_axes
+from mupfx.passes.capture import capture
+from mupfx.passes.layers import require_even_growth
+from mupfx.passes.normalize import normalize
+from mupfx.passes.ratios import of_model, of_shapes, of_sizes, of_width, with_overrides
+from mupfx.passes.roles import assign_roles
+from mupfx.passes.sites import find_sites
+from mupfx.passes.streams import find_streams
+from mupfx.pipeline.bases import Given
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user can say about growth."""
+
+    base_depth: int | Mapping[str, int] | None = None
+    grow: str = "heads"
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_analysis(
+    model: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    base: Given | None,
+    options: Options,
+) -> Analysis:
+    """Capture, normalise, and infer axes, roles, streams, sites and growth."""
+    captured = capture(model, args, kwargs)
+    program = normalize(captured)
+    beside = _base_program(base, args, kwargs)
+    twins = {} if beside is None else align(program, beside)
+    axes = infer_axes(program, twins=twins, grow=options.grow)
+    if beside is not None:
+        _require_agreement(axes)
+    axes = with_overrides(axes, options.overrides)
+    streams = find_streams(program, axes)
+    ratios = None if base is None else _ratios(base, axes, streams)
+    if ratios is not None:
+        axes = _with_base(axes, ratios)
+        ratios = replace(ratios, depth=_depths(streams, beside, options))
+        require_even_growth(axes, streams, ratios)
+    axes = _label_streams(axes, streams)
+    roles = assign_roles(program, axes)
+    sites = find_sites(program, axes, roles, twins=twins)
+    findings = tuple(_findings(program, axes, ratios))
+    return Analysis(captured, program, axes, roles, streams, sites, ratios, findings, twins)
+
+
+def _base_program(
+    base: Given | None, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Program | None:
+    if base is None or base.model is None:
+        return None
+    return normalize(capture(base.model, args, kwargs))
+
+
+def _require_agreement(axes: Axes) -> None:
+    if axes.conflicts:
+        raise BaseError(
+            "an axis grew in only some places",
+            where=axes.conflicts[0],
+            expected="equal sizes here to be equal at the base",
+            hint="build the base so that every layer shrinks alike",
+        )
+
+
+def _ratios(base: Given, axes: Axes, streams: Streams) -> Ratios:
+    if base.model is not None:
+        return of_model(axes)
+    if base.width is not None:
+        return of_width(axes, streams, base.width)
+    if base.sizes is not None:
+        return of_sizes(axes, streams, base.sizes)
+    return of_shapes(axes, base.shapes or {})
+
+
+def _with_base(axes: Axes, ratios: Ratios) -> Axes:
+    """What the base settles: a factor that grew is width, and one that was told a size too."""
+    classes = dict(axes.classes)
+    for name, ratio in ratios.classes.items():
+        found = classes[name]
+        if ratio != 1 and found.kind is Kind.FINITE:
+            classes[name] = replace(
+                found, kind=Kind.WIDTH, status=Status.CERTAIN, reason=None,
+                evidence=f"grew by {ratio} from the base",
+            )  # fmt: skip
+    return replace(axes, classes=classes)
+
+
+def _depths(streams: Streams, beside: Program | None, options: Options) -> dict[str, Fraction]:
+    mine = {s.name: s.depth for s in streams.streams}
+    if beside is not None:
+        return _depths_of_model(mine, beside, options.base_depth)
+    if options.base_depth is None:
+        return dict.fromkeys(mine, Fraction(1))
+    return _told(mine, options.base_depth)
+
+
+def _told(mine: Mapping[str, int], told: int | Mapping[str, int]) -> dict[str, Fraction]:
+    if isinstance(told, int):
+        if len(mine) != 1:
+            raise BaseError(
+                f"base_depth={told} fits a model with one residual stream",
+                found=f"{len(mine)} streams: {dict(mine)}",
+                hint=f"base_depth={dict(mine)!r}, with the depths at the base",
+            )
+        told = dict.fromkeys(mine, told)
+    if set(told) - set(mine) or any(depth <= 0 for depth in told.values()):
+        raise BaseError(
+            "base_depth names a stream that is not there, or no positive depth",
+            expected=f"some of {dict(mine)!r}",
+            found=repr(dict(told)),
+        )
+    return {name: Fraction(depth, told.get(name, depth)) for name, depth in mine.items()}
+
+
+def _depths_of_model(
+    mine: Mapping[str, int], beside: Program, told: int | Mapping[str, int] | None
+) -> dict[str, Fraction]:
+    base = find_streams(beside, infer_axes(beside))
+    theirs = {s.name: s.depth for s in base.streams}
+    if theirs.keys() != mine.keys():
+        raise BaseError(
+            "the base has another number of residual streams",
+            expected=str(dict(mine)),
+            found=str(theirs),
+        )
+    if theirs != mine and told is None:
+        raise BaseError(
+            "the base has another depth",
+            expected=f"{', '.join(map(str, mine.values()))} residual adds, as here",
+            found=", ".join(map(str, theirs.values())),
+            hint=f"if that is meant: base_depth={next(iter(theirs.values()))}",
+        )
+    stated = _told(mine, told) if told is not None else None
+    found = {name: Fraction(mine[name], depth) for name, depth in theirs.items()}
+    if stated is not None and stated != found:
+        raise BaseError(
+            "base_depth is not the depth of the base that was given",
+            expected=f"base_depth={next(iter(theirs.values()))}",
+            found=f"base_depth={told!r}",
+        )
+    return found
+
+
+def _label_streams(axes: Axes, streams: Streams) -> Axes:
+    """The residual stream's factor is called width; with several sizes, each by its number."""
+    names = list(dict.fromkeys(s.factor_class for s in streams.streams if s.factor_class))
+    classes = dict(axes.classes)
+    for i, name in enumerate(names):
+        if classes[name].kind is Kind.WIDTH and classes[name].label == name:
+            classes[name] = replace(classes[name], label="width" if i == 0 else f"width_{i + 1}")
+    return replace(axes, classes=classes)
+
+
+def _findings(program: Program, axes: Axes, ratios: Ratios | None) -> list[str]:
+    found = [f"{name} is never reached by the example" for name in program.unreached]
+    found += [f"{op} has no rule and cannot be probed, at {n}" for n, op in axes.unknown_ops.items()]
+    found += [f"two axes should be equal and are not: {text}" for text in axes.conflicts]
+    if ratios is not None:
+        found += ratios.findings
+        if all(r == 1 for r in (*ratios.classes.values(), *ratios.depth.values())):
+            found.append("this is the base model: every ratio is 1")
+    return found

@@ -1,0 +1,115 @@
+"""Every form a base can take, brought to one of four."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mupfx.errors import BaseError
+from mupfx.integrations.microsoft_mup import read_bsh
+
+Base = int | Mapping[str, int] | nn.Module | Callable[[], nn.Module] | str | Path
+Shapes = Mapping[str, list[int | None]]
+
+FORMS = "an int, a dict of class sizes, a module, a factory, a base file or a .bsh file"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A base, read; exactly one field is set."""
+
+    width: int | None = None
+    sizes: Mapping[str, int] | None = None
+    model: nn.Module | None = None
+    shapes: Shapes | None = None
+
+    @property
+    def form(self) -> str:
+        """Which form it has, for the plan."""
+        forms = {"width": self.width, "sizes": self.sizes, "shapes": self.shapes}
+        return next((name for name, value in forms.items() if value is not None), "model")
+
+
+def read_base(base: object) -> Given:
+    """Read any form.
+
+    Raises:
+        BaseError: It is none of them, or its file cannot be read.
+    """
+    if isinstance(base, nn.Module):
+        return Given(model=base)
+    if isinstance(base, bool) or base is None:
+        raise _no_base(base)
+    if isinstance(base, int):
+        return Given(width=base)
+    if isinstance(base, Mapping):
+        return Given(sizes=_sizes(base))
+    if isinstance(base, str | Path):
+        return Given(shapes=_read_file(Path(base)))
+    if callable(base):
+        return Given(model=_build(base))
+    raise _no_base(base)
+
+
+def _no_base(base: object) -> BaseError:
+    return BaseError(
+        "a base is needed: the model this one was widened from",
+        expected=FORMS,
+        found=type(base).__name__ if base is not None else "None",
+        hint="base=256: the residual stream's width in the model you tuned",
+    )
+
+
+def _sizes(base: Mapping[object, object]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for name, size in base.items():
+        if not isinstance(name, str) or not isinstance(size, int) or isinstance(size, bool):
+            raise BaseError(f"base size {name!r}: {size!r}", expected="class name: int")
+        sizes[name] = size
+    if not sizes:
+        raise BaseError("an empty dict is no base", expected="at least one class name and size")
+    return sizes
+
+
+def _build(factory: Callable[[], object]) -> nn.Module:
+    with torch.random.fork_rng():
+        try:
+            model = factory()
+        except TypeError as error:
+            raise BaseError(
+                "the base factory must need no arguments",
+                found=str(error),
+                hint="base=lambda: Model(width=64)",
+            ) from error
+    if isinstance(model, nn.Module):
+        return model
+    raise BaseError(
+        "the base factory returned no module", expected="torch.nn.Module", found=str(type(model))
+    )
+
+
+def _read_file(path: Path) -> Shapes:
+    if not path.is_file():
+        raise BaseError(f"there is no base file {str(path)!r}", expected=FORMS)
+    if path.suffix == ".bsh":
+        return read_bsh(path)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if "shapes" in data:
+            return {str(name): list(shape) for name, shape in data["shapes"].items()}
+        return {str(name): list(p["shape"]) for name, p in data["parameters"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BaseError(
+            f"{path.name} is no base file",
+            expected="what mupfx.save_base or mupfx convert wrote",
+            found=f"{type(error).__name__}: {error}",
+        ) from error
+
+
+def write_base(shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Write parameter shapes as a base file."""
+    data = {"schema": 1, "shapes": {name: list(shape) for name, shape in shapes.items()}}
+    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,84 @@
+"""Put a plan on a model: hooks, values, and the record that it was done."""
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from mupfx.core.conversion import ATTRIBUTE, Conversion
+from mupfx.errors import ModelError, PlanError
+from mupfx.passes.initialize import Hints, documented_laws, finish_init, rescale_
+from mupfx.passes.multipliers import install
+from mupfx.passes.verify import verify
+from mupfx.pipeline.planning import Planned, with_init
+
+
+def lower(model: nn.Module, planned: Planned) -> None:
+    """Change the model in place; everything that can be refused was refused before.
+
+    Raises:
+        PlanError: The plan does not hold together.
+    """
+    parameters = dict(model.named_parameters())
+    verify(planned.plan, parameters)
+    install(model, planned.hooks)
+    rescale_(parameters, planned.plan.parameters)
+    pending = planned.fans if planned.on_meta else None
+    setattr(model, ATTRIBUTE, Conversion(planned.plan, pending))
+
+
+def converted(model: nn.Module) -> tuple[nn.Module, Conversion]:
+    """The module that carries a conversion: this one, or the one it wraps.
+
+    Raises:
+        PlanError: There is none.
+    """
+    found = next(_carriers(model), None)
+    if found is None:
+        raise PlanError(
+            f"this {type(model).__name__} was not converted by mupfx",
+            hint="model = mupfx.convert(model, example_inputs, base=...)",
+        )
+    return found
+
+
+def _carriers(model: nn.Module) -> Iterator[tuple[nn.Module, Conversion]]:
+    for module in model.modules():
+        conversion = module.__dict__.get(ATTRIBUTE)
+        if isinstance(conversion, Conversion):
+            yield module, conversion
+
+
+def require_unconverted(model: nn.Module) -> None:
+    """Refuse a second conversion.
+
+    Raises:
+        ModelError: The model, or a part of it, carries a plan.
+    """
+    found = next(_carriers(model), None)
+    if found is not None:
+        raise ModelError(
+            "this model is already converted",
+            where=f"{type(found[0]).__name__}, to {found[1].plan.parametrization!r}",
+            hint="build the model afresh to convert it differently",
+        )
+
+
+def finish(model: nn.Module) -> None:
+    """Rescale values that were made after a conversion on the meta device.
+
+    Raises:
+        PlanError: The values were rescaled already, or are still on the meta device.
+    """
+    module, conversion = converted(model)
+    parameters = dict(module.named_parameters())
+    if conversion.pending is None:
+        raise PlanError("the values of this model were rescaled when it was converted")
+    if any(p.is_meta for p in parameters.values()):
+        raise PlanError(
+            "some parameters are still on the meta device",
+            hint="model.to_empty(device=...), initialise it, then mupfx.rescale_(model)",
+        )
+    hints = Hints(documented=documented_laws(module))
+    planned = finish_init(parameters, conversion.plan.parameters, conversion.pending, hints)
+    rescale_(parameters, planned)
+    setattr(module, ATTRIBUTE, Conversion(with_init(conversion.plan, planned)))

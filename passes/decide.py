@@ -1,0 +1,93 @@
+"""Decide every site's multiplier, and where it goes: folded into weights, or a hook.
+
+Attention logits come to sqrt(base head_dim) / head_dim whatever scale the model applies itself: the
+multiplier is what is missing from the scale in force. ``1/sqrt(head_dim)`` in force and a ratio of
+4 give 1/2; ``1/head_dim`` in force gives 1.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isclose, prod, sqrt
+
+from mupfx.core.axes import Axes
+from mupfx.core.base import Ratios
+from mupfx.core.parametrization import Parametrization
+from mupfx.core.power import ONE, Power
+from mupfx.core.structure import Site
+from mupfx.core.vocabulary import SiteKind
+
+HALF = Fraction(1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a site is to be multiplied by."""
+
+    site: Site
+    value: float
+    power: Power
+    source: str
+    evidence: str
+
+
+def decide(
+    sites: Sequence[Site], axes: Axes, ratios: Ratios, parametrization: Parametrization
+) -> tuple[Decision, ...]:
+    """The multiplier of every site."""
+    return tuple(_decide(site, axes, ratios, parametrization) for site in sites)
+
+
+def _decide(
+    site: Site, axes: Axes, ratios: Ratios, parametrization: Parametrization
+) -> Decision:
+    ratio = ratios.of_axis(site.classes)
+    symbol, wanted, source = _wanted(site, parametrization)
+    size = prod(axes.classes[c].size for c in site.classes)
+    have, seen = _in_force(site, size, ratio)
+    if wanted is None or ratio == 1:
+        grown = "the contracted axis is as at the base" if ratio == 1 else "left as written"
+        return Decision(site, 1.0, ONE, source, grown)
+    power = Power.of(**{symbol: wanted - have})
+    value = power.value({symbol: ratio})
+    if site.base_scale is not None:
+        value = float(ratio) ** float(wanted) * site.base_scale / site.scale
+        value = 1.0 if isclose(value, 1.0, rel_tol=1e-9) else value
+    return Decision(site, value, power if value != 1 else ONE, source, seen)
+
+
+def _wanted(
+    site: Site, parametrization: Parametrization
+) -> tuple[str, Fraction | None, str]:
+    """Symbol, total exponent of the site in its ratio, and the rule; None leaves it alone."""
+    if site.kind is SiteKind.ATTENTION:
+        table, source = parametrization.attention, parametrization.attention_source
+        return "head_dim", -HALF + _exponent(table) if table != ONE else None, source
+    table, source = parametrization.tied_readout, parametrization.tied_readout_source
+    return "fan_in", _exponent(table) if table != ONE else None, source
+
+
+def _exponent(power: Power) -> Fraction:
+    return sum((value for _, value in power.exponents), start=Fraction(0))
+
+
+def _in_force(site: Site, size: int, ratio: Fraction) -> tuple[Fraction, str]:
+    """The exponent with which the scale in force falls with the contracted axis."""
+    if site.base_scale is not None:
+        text = f"scale {site.scale:.6g} here and {site.base_scale:.6g} at the base"
+        return _from_base(site, ratio), text
+    for exponent, word in ((-HALF, "1/sqrt(size)"), (Fraction(-1), "1/size")):
+        if size > 1 and isclose(site.scale, size ** float(exponent), rel_tol=1e-4):
+            return exponent, f"scale {site.scale:.6g} in force is {word} of {size}"
+        if site.kind is not SiteKind.ATTENTION and isclose(site.scale, sqrt(size), rel_tol=1e-4):
+            return HALF, f"scale {site.scale:.6g} in force is sqrt({size})"
+    return Fraction(0), f"scale {site.scale:.6g} in force does not depend on {size}"
+
+
+def _from_base(site: Site, ratio: Fraction) -> Fraction:
+    if site.base_scale is None or ratio == 1:
+        return Fraction(0)
+    for exponent in (-HALF, Fraction(-1), Fraction(0), HALF):
+        if isclose(site.scale / site.base_scale, float(ratio) ** float(exponent), rel_tol=1e-6):
+            return exponent
+    return Fraction(0)

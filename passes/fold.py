@@ -1,0 +1,150 @@
+"""Fold: push a multiplier back through linear ops until parameters can carry it.
+
+The value a site reads is multiplied by scaling everything it is linearly made of. Walking back from
+the operand, each node is scaled only if all that read it are scaled too::
+
+    q = rotary(view(linear(x, W, b)))     ->  W and b carry the multiplier
+    q = split(fused(x))[0]                ->  refused: keys and values read the same weight
+    y = norm(x) * gain                    ->  the gain carries it
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from torch import fx
+
+from mupfx.core.ops import constant_factor, data_inputs, holds_floats, is_pick, packet
+from mupfx.core.program import Program
+from mupfx.tables.linear_ops import JOINS, KEEPING, NORMS, PARTIAL, POOLING, SCALING, SUMS
+
+CONTRACTIONS = (
+    "aten.linear", "aten.mm", "aten.bmm", "aten.matmul", "aten.addmm", "aten.baddbmm",
+    "aten.einsum", "aten.conv1d", "aten.conv2d", "aten.conv3d", "aten.conv_transpose1d",
+    "aten.conv_transpose2d", "aten.conv_transpose3d", "aten.embedding", "aten._grouped_mm",
+)  # fmt: skip
+BIASED = ("aten.linear", "aten.addmm", "aten.baddbmm")
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Where a multiplier can go, or why it cannot."""
+
+    parameters: tuple[str, ...]
+    refusal: str | None
+    at: str
+    """The node that refused, or the operand."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    program: Program
+    order: Mapping[fx.Node, int]
+    weights: frozenset[fx.Node]
+    """Nodes that depend on parameters and constants alone."""
+    active: frozenset[fx.Node]
+
+
+def fold(program: Program, node: str, operand: str) -> Folded:
+    """Parameters that can carry a factor on ``operand`` as ``node`` reads it."""
+    graph = _prepare(program)
+    nodes = {n.name: n for n in program.graph.nodes}
+    scaled: set[fx.Node] = {nodes[node]}
+    heap = [(-graph.order[nodes[operand]], nodes[operand])]
+    carriers: list[str] = []
+    while heap:
+        _, current = heappop(heap)
+        if current in scaled:
+            continue
+        outside = [user.name for user in current.users if user not in scaled]
+        if outside:
+            return Folded((), f"{outside[0]} reads it too", current.name)
+        scaled.add(current)
+        name = program.parameters.get(current.name)
+        if name is not None:
+            carriers.append(name)
+            continue
+        sources = _scaled_inputs(graph, current)
+        if sources is None:
+            return Folded((), f"{current.target} is not linear in one tensor", current.name)
+        for source in sources:
+            heappush(heap, (-graph.order[source], source))
+    shared = [name for name in carriers if _placeholders(program, name) > 1]
+    if shared:
+        return Folded((), f"{shared[0]} is used elsewhere under another name", operand)
+    return Folded(tuple(dict.fromkeys(carriers)), None, operand)
+
+
+def _placeholders(program: Program, name: str) -> int:
+    return sum(
+        1
+        for node in program.graph.nodes
+        if program.parameters.get(node.name) == name and node.users
+    )
+
+
+def _prepare(program: Program) -> _Graph:
+    weights: set[fx.Node] = set()
+    active: set[fx.Node] = set()
+    order: dict[fx.Node, int] = {}
+    for i, node in enumerate(program.graph.nodes):
+        order[node] = i
+        if node.op == "placeholder":
+            _place(program, node, weights, active)
+        elif any(n in active for n in node.all_input_nodes) or _looks_up(node, weights):
+            active.add(node)
+        elif any(n in weights for n in node.all_input_nodes):
+            weights.add(node)
+    return _Graph(program, order, frozenset(weights), frozenset(active))
+
+
+def _place(
+    program: Program, node: fx.Node, weights: set[fx.Node], active: set[fx.Node]
+) -> None:
+    if node.name in program.parameters:
+        weights.add(node)
+    elif node.name not in program.buffers:
+        active.add(node)
+
+
+def _looks_up(node: fx.Node, weights: set[fx.Node]) -> bool:
+    return str(packet(node)) == "aten.embedding" and node.args[0] in weights
+
+
+def _scaled_inputs(graph: _Graph, node: fx.Node) -> Iterable[fx.Node] | None:
+    """Inputs that must be scaled for the result to be; None where there is no such choice."""
+    op = packet(node)
+    if op in KEEPING | PARTIAL | POOLING or is_pick(node) or constant_factor(node) is not None:
+        return data_inputs(node)[:1]
+    if op in JOINS:
+        return data_inputs(node)
+    if op in SUMS:
+        return data_inputs(node) if len(node.all_input_nodes) == 2 else None
+    if op in SCALING:
+        return _factor(graph, node)
+    if op in NORMS:
+        affine = [n for n in node.all_input_nodes if n in graph.weights]
+        return affine or None
+    return _weight(graph, node)
+
+
+def _factor(graph: _Graph, node: fx.Node) -> list[fx.Node] | None:
+    """One factor of a product: the parameter, else the only activation."""
+    sources = [n for n in node.all_input_nodes if holds_floats(n)]
+    weights = [n for n in sources if n in graph.weights]
+    if str(packet(node)).startswith("aten.div"):
+        sources, weights = sources[:1], weights[:1] if weights[:1] == sources[:1] else []
+    if weights:
+        return weights[:1]
+    active = [n for n in sources if n in graph.active]
+    return active if len(active) == 1 else None
+
+
+def _weight(graph: _Graph, node: fx.Node) -> list[fx.Node] | None:
+    """The weight of a contraction, with its bias."""
+    op = str(packet(node))
+    if op not in CONTRACTIONS:
+        return None
+    weights = [n for n in node.all_input_nodes if n in graph.weights]
+    biased = op in BIASED or op.startswith("aten.conv")
+    return weights if weights and (biased or len(weights) == 1) else None

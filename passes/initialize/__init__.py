@@ -1,0 +1,33 @@
+"""Recognise the laws that values were drawn from, and rescale them to what the plan asks for.
+
+::
+
+    sizes    role, shapes -> Fans       what a law may depend on, here and at the base
+    sample   Tensor -> Sample           moments, edges, orthogonality
+    fit      Sample, Fans -> Fit        every known law that explains them, with its surprise
+    match    Fit -> Match               one tensor's law, from its own values
+    settle   Match -> Match             what is certain of some tensors speaks for others
+    choose   init={...} -> Law          what the user says comes first
+    laws     Match -> ParameterPlan     the factor, or the refusal
+    rescale  ParameterPlan -> values    in place
+
+A transformer of 0.02 everywhere gives ``constant_normal``; its hidden weights get ratio^-1/2.
+"""
+
+from mupfx.passes.initialize.fit import Context
+from mupfx.passes.initialize.laws import Hints, documented_laws, finish_init, plan_init
+from mupfx.passes.initialize.match import Match, recognise
+from mupfx.passes.initialize.rescale import rescale_
+from mupfx.passes.initialize.sizes import fans_of
+
+__all__ = [
+    "Context",
+    "Hints",
+    "Match",
+    "documented_laws",
+    "fans_of",
+    "finish_init",
+    "plan_init",
+    "recognise",
+    "rescale_",
+]

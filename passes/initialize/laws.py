@@ -1,0 +1,200 @@
+"""The init column of the plan: the law behind every parameter's values, and the exact factor.
+
+``std = base_std * power`` must hold afterwards, and the values were drawn at this width, so::
+
+    factor = power * (std of the law at the base) / (std of the law here)
+
+nn.Linear 64 -> 256, hidden in muP: 4^-1/2 * (1/sqrt(64)) / (1/sqrt(256)) = 1.
+"""
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor, nn
+
+from mupfx.core.init_law import Distribution, Fan, Fans, Law
+from mupfx.core.plan import InitPlan, ParameterPlan
+from mupfx.core.vocabulary import Role, Status
+from mupfx.errors import MupfxWarning
+from mupfx.passes.initialize.choose import choices, chosen_fit
+from mupfx.passes.initialize.fit import Context, Fit
+from mupfx.passes.initialize.match import Match, recognise
+from mupfx.passes.initialize.refuse import refusal
+from mupfx.passes.initialize.sample import measure
+from mupfx.passes.initialize.settle import settle
+from mupfx.tables.init_laws import DOCUMENTED
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What is known of laws of initialisation besides the values; each by parameter name."""
+
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    """Laws that the user names, by name or pattern."""
+    base_params: Mapping[str, Tensor] = field(default_factory=dict)
+    """Values of a base model made the same way."""
+    documented: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Laws that a parameter's module draws from by default."""
+
+
+NO_HINTS = Hints()
+
+
+def plan_init(
+    params: Mapping[str, Tensor],
+    parameters: Mapping[str, ParameterPlan],
+    fans: Mapping[str, Fans],
+    hints: Hints = NO_HINTS,
+    *,
+    strict: bool = True,
+) -> dict[str, ParameterPlan]:
+    """Fill in the law, std and factor of every parameter; nothing is written to a tensor.
+
+    Args:
+        params: The values at hand. Those on the meta device get the factor of their rule alone,
+            until ``finish_init`` sees values.
+        parameters: The rows of the plan as ``assign`` made them, no multiplier absorbed yet.
+        fans: Sizes here and at the base.
+        hints: What else is known of the laws.
+        strict: Refuse what cannot be told, instead of taking its std for constant.
+
+    Raises:
+        InitError: Two laws fit a parameter and scale differently, or none is known to fit.
+        ValueError: A multiplier was absorbed before.
+    """
+    early = [name for name, p in parameters.items() if p.multiplier != 1 or p.init.factor != 1]
+    if early:
+        raise ValueError(f"multipliers were absorbed before init was planned: {early[:3]}")
+    ruled = {
+        name: replace(p, init=replace(p.init, factor=_snapped(_rule(p))))
+        for name, p in parameters.items()
+    }
+    return finish_init(params, ruled, fans, hints, strict=strict)
+
+
+def finish_init(
+    params: Mapping[str, Tensor],
+    parameters: Mapping[str, ParameterPlan],
+    fans: Mapping[str, Fans],
+    hints: Hints = NO_HINTS,
+    *,
+    strict: bool = True,
+) -> dict[str, ParameterPlan]:
+    """Fill in the laws that a plan lacks, now that there are values; arguments as above."""
+    named = choices(hints.overrides, parameters)
+    layers = _layers(parameters.values())
+    contexts = {
+        name: Context(
+            fans[name], hints.documented.get(name, ()), layers if p.role is Role.HIDDEN else ()
+        )
+        for name, p in parameters.items()
+        if p.init.law is None and name not in named
+    }
+    matches = {
+        name: recognise(name, params[name], context, hints.base_params.get(name))
+        for name, context in contexts.items()
+    }
+    found = _resolved(settle(matches, contexts), parameters, fans, strict=strict)
+    for name, law in named.items():
+        fit = chosen_fit(name, law, fans[name], measure(params[name]))
+        found[name] = fit, f"init: {fit} (named by the user)"
+    return {
+        name: _filled(p, *found[name]) if name in found else p for name, p in parameters.items()
+    }
+
+
+def documented_laws(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """What the modules that own a model's parameters draw from by default, by parameter name.
+
+    >>> documented_laws(nn.Linear(2, 3))["bias"]
+    ('torch_linear', 'torch_bias')
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for path, module in model.named_modules():
+        laws = tuple(
+            law for kind, laws in DOCUMENTED.items() if isinstance(module, kind) for law in laws
+        )
+        for name, _ in module.named_parameters(recurse=False):
+            full = f"{path}.{name}" if path else name
+            found[full] = found.get(full, ()) + laws
+    return found
+
+
+def _resolved(
+    matches: Mapping[str, Match],
+    parameters: Mapping[str, ParameterPlan],
+    fans: Mapping[str, Fans],
+    *,
+    strict: bool,
+) -> dict[str, tuple[Fit, str]]:
+    found: dict[str, tuple[Fit, str]] = {}
+    refused: list[Match] = []
+    for name, match in matches.items():
+        if match.sample is None:
+            continue
+        fit = match.fit or _kept(match, parameters[name].role, fans[name])
+        if fit is None:
+            refused.append(match)
+        status = match.status if match.fit else Status.ASSUMED
+        fit = fit or _as_is(match)
+        found[name] = fit, f"init: {fit} ({status}: {match.why})"
+    if refused and strict:
+        raise refusal(refused, {m.name: parameters[m.name] for m in refused})
+    if refused:
+        names = ", ".join(match.name for match in refused)
+        warnings.warn(f"the std of {names} is taken for constant", MupfxWarning, stacklevel=4)
+    return found
+
+
+def _kept(match: Match, role: Role, fans: Fans) -> Fit | None:
+    """What needs no law: vectors, sizes that did not change, embeddings that were not drawn."""
+    vector = role in {Role.VECTOR, Role.SCALAR}
+    table = role is Role.INPUT and not match.rivals and not match.random
+    return _as_is(match) if vector or table or fans.equal else None
+
+
+def _as_is(match: Match) -> Fit:
+    std = 0.0 if match.sample is None else match.sample.std
+    return Fit(Law("kept", Distribution.OTHER, Fan.ONE, std), std, 1.0, 0.0, 0.0)
+
+
+def _filled(parameter: ParameterPlan, fit: Fit, why: str) -> ParameterPlan:
+    init = parameter.init
+    zeros = fit.law.name == "zeros"
+    factor = 1.0 if zeros else _snapped(init.factor * fit.growth)
+    unknown = math.isnan(fit.std)
+    return replace(
+        parameter,
+        init=InitPlan(
+            law=fit.law.name,
+            std=None if unknown else fit.std * factor,
+            base_std=None if unknown else fit.base_std,
+            factor=factor,
+            power=init.power,
+        ),
+        evidence=(*parameter.evidence, why),
+    )
+
+
+def _rule(parameter: ParameterPlan) -> float:
+    return parameter.init.power.value(
+        {
+            "fan_in": parameter.fan_in_ratio,
+            "fan_out": parameter.fan_out_ratio,
+            "depth": parameter.depth_ratio,
+        }
+    )
+
+
+def _snapped(factor: float) -> float:
+    """One, where it is one up to rounding: values then stay bit for bit what they are."""
+    return 1.0 if math.isclose(factor, 1.0, rel_tol=1e-12) else factor
+
+
+def _layers(parameters: Collection[ParameterPlan]) -> tuple[int, ...]:
+    """Numbers of like hidden weights, and twice that: attention and MLP."""
+    counts = Counter(p.shape for p in parameters if p.role is Role.HIDDEN)
+    return tuple(sorted({m * count for count in counts.values() for m in (1, 2)}))

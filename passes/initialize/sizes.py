@@ -1,0 +1,102 @@
+"""The sizes that a law of initialisation may depend on, from a parameter's role and shape.
+
+A transposed convolution stored as (in 64, out 32, 3, 3) has fan_in 576 for the graph, which
+contracts 64 x 3 x 3, and 288 for ``torch.nn.init``, which reads the second dimension.
+"""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from math import prod
+
+from mupfx.core.axes import ParameterRole
+from mupfx.core.init_law import Fan, Fans, Sizes
+
+ClassSizes = Mapping[str, tuple[int, Fraction]]
+"""Size of a factor class here and at the base."""
+Dims = tuple[int, ...]
+
+
+def fans_of(
+    role: ParameterRole,
+    roles: Mapping[str, ParameterRole],
+    base_shapes: Mapping[str, tuple[int, ...]],
+    classes: ClassSizes | None = None,
+) -> Fans:
+    """Collect the sizes of one parameter here and at the base.
+
+    Args:
+        role: The parameter.
+        roles: All parameters, to find the weight beside a bias.
+        base_shapes: Shapes at the base; a parameter that it lacks kept its own.
+        classes: Sizes of factor classes, for laws that depend on the size of a head.
+    """
+    companion = None if role.companion is None else roles.get(role.companion)
+    head = _head(role, classes or {})
+    pairs = []
+    for at_base in (False, True):
+        sizes = _sizes(role, base_shapes.get(role.name, role.shape) if at_base else role.shape)
+        if companion is not None:
+            shape = base_shapes.get(companion.name, companion.shape) if at_base else companion.shape
+            sizes |= _beside(_sizes(companion, shape))
+        if head is not None and Fan.FAN_IN in sizes:
+            sizes[Fan.FAN_IN_HEAD] = sizes[Fan.FAN_IN] * head[at_base]
+        pairs.append(sizes)
+    return Fans(*pairs)
+
+
+def _sizes(role: ParameterRole, shape: Dims) -> dict[Fan, Fraction]:
+    total = prod(shape)
+    if not total:
+        return {}
+    fan_in = prod(shape[d] for d in role.fan_in)
+    if not role.fan_in:
+        return {Fan.FAN_OUT: Fraction(total), **_stored(shape)}
+    fan_out = prod(shape[d] for d in role.fan_out) * _kernel(role, shape)
+    return {
+        Fan.FAN_IN: Fraction(fan_in),
+        Fan.FAN_OUT: Fraction(fan_out),
+        Fan.MEAN: Fraction(fan_in + fan_out, 2),
+        Fan.SPECTRAL: Fraction(fan_in**2, min(fan_in, fan_out)),
+        **_stored(shape),
+    }
+
+
+def _kernel(role: ParameterRole, shape: Dims) -> int:
+    """Places of a kernel: dimensions after the second that are contracted, all of them."""
+    places = range(2, len(shape))
+    return prod(shape[2:]) if set(places) <= set(role.fan_in) else 1
+
+
+def _stored(shape: Dims) -> dict[Fan, Fraction]:
+    """What ``torch.nn.init`` computes from the shape alone."""
+    rows = {Fan.ROWS: Fraction(shape[0])} if shape else {}
+    if len(shape) < 2:
+        return rows
+    places = prod(shape[2:])
+    fan_in, fan_out = shape[1] * places, shape[0] * places
+    return {
+        **rows,
+        Fan.SECOND: Fraction(shape[1]),
+        Fan.STORED_IN: Fraction(fan_in),
+        Fan.STORED_OUT: Fraction(fan_out),
+        Fan.STORED_MEAN: Fraction(fan_in + fan_out, 2),
+        Fan.LARGEST: Fraction(max(shape[0], fan_in)),
+    }
+
+
+def _beside(weight: Sizes) -> dict[Fan, Fraction]:
+    names = {
+        Fan.COMPANION: Fan.FAN_IN,
+        Fan.STORED_COMPANION: Fan.STORED_IN,
+        Fan.COMPANION_SECOND: Fan.SECOND,
+    }
+    return {mine: weight[its] for mine, its in names.items() if its in weight}
+
+
+def _head(role: ParameterRole, classes: ClassSizes) -> tuple[Fraction, Fraction] | None:
+    """Size of the innermost factor of the output dimension, here and at the base."""
+    factors = [name for dim in role.fan_out for name in role.axes[dim]]
+    if len(factors) < 2 or factors[-1] not in classes:
+        return None
+    here, base = classes[factors[-1]]
+    return Fraction(here), Fraction(base)

@@ -1,0 +1,137 @@
+"""Roles: what each parameter does, from which of its width axes are contracted.
+
+``fan_in`` and ``fan_out`` are dimensions; a role only asks whether width is among them::
+
+    width in both       hidden          width in fan_out only    input
+    width in fan_in     output          nothing contracted       vector
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from mupfx.core.axes import Axes, Axis, FactorClass, ParameterRole, Use
+from mupfx.core.program import Program
+from mupfx.core.vocabulary import Kind, Role, Status
+
+
+def assign_roles(program: Program, axes: Axes) -> dict[str, ParameterRole]:
+    """The role of every parameter that the example reached."""
+    uses: dict[str, list[Use]] = {}
+    for use in axes.uses:
+        uses.setdefault(use.parameter, []).append(use)
+    return {
+        name: _role(name, program, axes, tuple(uses.get(name, ()))) for name in axes.parameters
+    }
+
+
+def _role(name: str, program: Program, axes: Axes, uses: tuple[Use, ...]) -> ParameterRole:
+    dims = axes.parameters[name]
+    found = tuple((role_of(axes, dims, use), use) for use in uses) or (
+        (_uncontracted(axes, dims), _untouched(name, dims)),
+    )
+    tied_readout = _is_tied(found)
+    role, main = _main(found, tied_readout=tied_readout)
+    return ParameterRole(
+        name=name,
+        shape=program.shapes[name],
+        axes=dims,
+        role=role,
+        fan_in=main.fan_in or main.index,
+        fan_out=main.fan_out,
+        status=_status(axes, dims, found, tied_readout=tied_readout),
+        uses=found,
+        tied_to=program.tied.get(name, ()),
+        why=_why(axes, role, main),
+        tied_readout=tied_readout,
+        companion=next((use.companion for _, use in found if use.companion), None),
+    )
+
+
+def role_of(axes: Axes, dims: Sequence[Axis], use: Use) -> Role:
+    """The role of one use."""
+    into, out = _has_width(axes, dims, use.fan_in), _has_width(axes, dims, use.fan_out)
+    if not use.fan_in:
+        looked_up = Role.INPUT if use.index else Role.VECTOR
+        return looked_up if out else Role.SCALAR
+    table = {
+        (True, True): Role.HIDDEN,
+        (True, False): Role.OUTPUT,
+        (False, True): Role.INPUT,
+        (False, False): Role.SCALAR,
+    }
+    return table[into, out]
+
+
+def _has_width(axes: Axes, dims: Sequence[Axis], chosen: Iterable[int]) -> bool:
+    return any(axes.classes[c].kind is Kind.WIDTH for d in chosen for c in dims[d])
+
+
+def _uncontracted(axes: Axes, dims: Sequence[Axis]) -> Role:
+    return Role.VECTOR if _has_width(axes, dims, range(len(dims))) else Role.SCALAR
+
+
+def _untouched(name: str, dims: Sequence[Axis]) -> Use:
+    return Use(name, "", "nothing", (), tuple(range(len(dims))))
+
+
+def _is_tied(found: Sequence[tuple[Role, Use]]) -> bool:
+    """Looked up in one place, contracted to a finite axis in another."""
+    return any(use.index and not use.fan_in for _, use in found) and any(
+        role is Role.OUTPUT for role, _ in found
+    )
+
+
+def _main(found: Sequence[tuple[Role, Use]], *, tied_readout: bool) -> tuple[Role, Use]:
+    """The use that decides: a look-up for a tied embedding, else a contraction before any other."""
+    if tied_readout:
+        return next((r, u) for r, u in found if u.index)
+    return next(((r, u) for r, u in found if u.fan_in or u.index), found[0])
+
+
+def _status(
+    axes: Axes,
+    dims: Sequence[Axis],
+    found: Sequence[tuple[Role, Use]],
+    *,
+    tied_readout: bool,
+) -> Status:
+    contracting = {role for role, use in found if use.fan_in or use.index}
+    if len(contracting) > 1 and not (tied_readout and contracting == {Role.INPUT, Role.OUTPUT}):
+        return Status.UNKNOWN
+    statuses = [_dim_status(axes, dim) for dim in dims]
+    if Status.UNKNOWN in statuses:
+        return Status.UNKNOWN
+    return Status.ASSUMED if Status.ASSUMED in statuses else Status.CERTAIN
+
+
+def _dim_status(axes: Axes, dim: Axis) -> Status:
+    """A dimension with a width factor is width whichever of its factors grows."""
+    classes = [axes.classes[c] for c in dim]
+    if any(c.status is Status.UNKNOWN for c in classes):
+        return Status.UNKNOWN
+    if any(c.kind is Kind.WIDTH for c in classes):
+        return Status.CERTAIN
+    return Status.ASSUMED if any(c.status is Status.ASSUMED for c in classes) else Status.CERTAIN
+
+
+def _why(axes: Axes, role: Role, use: Use) -> str:
+    dims = axes.parameters[use.parameter]
+    made = _words(axes, dims, use.fan_out)
+    if use.fan_in:
+        text = f"contracts {_words(axes, dims, use.fan_in)} into {made}"
+    elif use.index:
+        text = f"looked up along {_words(axes, dims, use.index)}, giving {made}"
+    elif role is Role.SCALAR:
+        text = "no width axis, nothing contracted"
+    else:
+        text = f"nothing contracted; lies along {made}"
+    place = f" in {use.op}" if use.node else ""
+    return f"{text}{place}" + (f", {use.where}" if use.where else "")
+
+
+def _words(axes: Axes, dims: Sequence[Axis], chosen: Iterable[int]) -> str:
+    parts = [_axis(axes.classes, dims[d]) for d in chosen if dims[d]]
+    return ", ".join(parts) or "1"
+
+
+def _axis(classes: Mapping[str, FactorClass], axis: Axis) -> str:
+    return " x ".join(f"{classes[c].label} {classes[c].size}" for c in axis)
