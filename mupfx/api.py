@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -39,7 +38,7 @@ Model = TypeVar("Model", bound=nn.Module)
 Growth = {"heads", "head_dim"}
 
 
-def analyze(
+def analyze(  # noqa: PLR0913 - each is an answer that only the user can give
     model: nn.Module,
     args: object = (),
     kwargs: Mapping[str, Any] | None = None,
@@ -142,7 +141,7 @@ def param_groups(
     *,
     groups: object = None,
     family: str | None = None,
-    **hyperparameters: Any,  # noqa: ANN401 - whatever the optimizer takes
+    **hyperparameters: Any,
 ) -> list[dict[str, Any]]:
     """Ordinary optimizer groups with every hyperparameter in the parametrization.
 
@@ -177,16 +176,20 @@ def optimizer(
     *,
     groups: object = None,
     family: str | None = None,
-    **hyperparameters: Any,  # noqa: ANN401 - whatever the optimizer takes
+    **hyperparameters: Any,
 ) -> OptimizerClass:
     """``cls`` over ``param_groups``; arguments as there.
 
     Raises:
         OptimizerError: As ``param_groups``, or the class changed what the groups say.
     """
-    if isinstance(cls, Optimizer):
-        reject_stepped(cls)
-    made = cls(param_groups(model, cls, groups=groups, family=family, **hyperparameters))
+    given: object = cls
+    if isinstance(given, Optimizer):
+        reject_stepped(given)
+    build: Any = cls
+    made: OptimizerClass = build(
+        param_groups(model, cls, groups=groups, family=family, **hyperparameters)
+    )
     broken = check_ratios(made)
     if broken:
         raise OptimizerError(
@@ -206,7 +209,7 @@ def check_groups(optimizer: Optimizer) -> tuple[str, ...]:
 
 
 def scaled(optimizer: Optimizer, value: float) -> list[float]:
-    """A learning rate per group, for schedulers that set one: ``OneCycleLR(max_lr=scaled(...))``."""
+    """A learning rate per group, for schedulers that set one, such as ``OneCycleLR``."""
     return scaled_per_group(optimizer, value)
 
 
@@ -251,5 +254,3 @@ def _options(
             f"grow={grow!r} says nothing", expected='"heads" or "head_dim"', hint='grow="heads"'
         )
     return Options(base_depth, grow, overrides or {})
-
-

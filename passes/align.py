@@ -53,7 +53,9 @@ def _positions(mine: Sequence[str], theirs: Sequence[str]) -> list[int] | None:
     tail = _common(mine[head:][::-1], theirs[max(head, head - extra) :][::-1])
     if extra <= 0:
         start = len(mine) - tail
-        return None if head < start else [*range(start), *(i - extra for i in range(start, len(mine)))]
+        return (
+            None if head < start else [*range(start), *(i - extra for i in range(start, len(mine)))]
+        )
     if head + tail < len(theirs):
         return None
     return _repeated(mine, len(theirs), head, extra)

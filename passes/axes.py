@@ -1,12 +1,14 @@
 """Axis inference: which factors of which axes must be equal, and which of them are width.
 
-One walk over the graph asks each op's rule how its result's axes follow from its operands'; factors
-that must be equal are joined, and split where a reshape cuts through them. Nothing is joined because
-two sizes happen to agree. Example, Llama's query projection: ``(kv_heads, group, head_dim), (width,)``.
+One walk over the graph asks each op's rule how its result's axes follow from its operands'.
+Factors that must be equal are joined, and split where a reshape cuts through them. Nothing is
+joined because two sizes happen to agree. Llama's query projection comes out as
+``(kv_heads, group, head_dim), (width,)``.
 """
 
 import operator
 from collections.abc import Iterator, Mapping
+
 import torch
 from torch import fx
 
@@ -113,7 +115,7 @@ def _pick(tracker: Tracker, node: fx.Node) -> None:
     tracker.env[node] = value[position]
     for table in (tracker.producer, tracker.narrow, tracker.sources):
         if source in table:
-            table[node] = table[source]  # type: ignore[index, assignment]
+            table[node] = table[source]  # type: ignore[assignment]
     if source in tracker.active:
         tracker.active.add(node)
 

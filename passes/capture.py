@@ -1,7 +1,7 @@
 """Capture: run the model once under ``torch.export`` and keep the graph under the user's names.
 
-The model is left as it was: training flags, random state, buffers and hooks. Outputs of any kind are
-flattened to tensors, so that a cache object or a dataclass in them does not matter.
+The model is left as it was: training flags, random state, buffers and hooks. Outputs of any kind
+are flattened to tensors, so that a cache object or a dataclass in them does not matter.
 """
 
 import inspect
@@ -90,7 +90,7 @@ class _Flat(nn.Module):
         self.model = model
         self.training = model.training
 
-    def forward(self, *args: Any, **kwargs: Any) -> list[torch.Tensor]:  # noqa: ANN401
+    def forward(self, *args: Any, **kwargs: Any) -> list[torch.Tensor]:
         """Tensors of the model's output, in order."""
         return list(_tensors(self.model(*args, **kwargs)))
 
@@ -146,7 +146,7 @@ def _on_device(
     if {p.device.type for p in model.parameters()} != {"meta"}:
         return tuple(args), dict(kwargs)
 
-    def move(leaf: Any) -> Any:  # noqa: ANN401
+    def move(leaf: Any) -> Any:
         return leaf.to("meta") if isinstance(leaf, torch.Tensor) else leaf
 
     moved_args, moved_kwargs = pytree.tree_map(move, (tuple(args), dict(kwargs)))
@@ -156,5 +156,3 @@ def _on_device(
 def _placed(table: Mapping[str, str], canonical: Mapping[str, str]) -> dict[str, str]:
     names = {place: name.removeprefix("model.") for place, name in table.items()}
     return {place: canonical.get(name, name) for place, name in names.items()}
-
-

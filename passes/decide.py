@@ -5,7 +5,7 @@ multiplier is what is missing from the scale in force. ``1/sqrt(head_dim)`` in f
 4 give 1/2; ``1/head_dim`` in force gives 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isclose, prod, sqrt
@@ -38,9 +38,7 @@ def decide(
     return tuple(_decide(site, axes, ratios, parametrization) for site in sites)
 
 
-def _decide(
-    site: Site, axes: Axes, ratios: Ratios, parametrization: Parametrization
-) -> Decision:
+def _decide(site: Site, axes: Axes, ratios: Ratios, parametrization: Parametrization) -> Decision:
     ratio = ratios.of_axis(site.classes)
     symbol, wanted, source = _wanted(site, parametrization)
     size = prod(axes.classes[c].size for c in site.classes)
@@ -56,9 +54,7 @@ def _decide(
     return Decision(site, value, power if value != 1 else ONE, source, seen)
 
 
-def _wanted(
-    site: Site, parametrization: Parametrization
-) -> tuple[str, Fraction | None, str]:
+def _wanted(site: Site, parametrization: Parametrization) -> tuple[str, Fraction | None, str]:
     """Symbol, total exponent of the site in its ratio, and the rule; None leaves it alone."""
     if site.kind is SiteKind.ATTENTION:
         table, source = parametrization.attention, parametrization.attention_source

@@ -98,9 +98,7 @@ def _prepare(program: Program) -> _Graph:
     return _Graph(program, order, frozenset(weights), frozenset(active))
 
 
-def _place(
-    program: Program, node: fx.Node, weights: set[fx.Node], active: set[fx.Node]
-) -> None:
+def _place(program: Program, node: fx.Node, weights: set[fx.Node], active: set[fx.Node]) -> None:
     if node.name in program.parameters:
         weights.add(node)
     elif node.name not in program.buffers:

@@ -38,7 +38,9 @@ class ScaleOutput:
     start: int
     stop: int
 
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
+    def __call__(
+        self, module: nn.Module, args: tuple[Any, ...], output: torch.Tensor
+    ) -> torch.Tensor:
         """The hook: called by the module after its forward."""
         del module, args
         scale = output.new_ones(output.shape[-1])

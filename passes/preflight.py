@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import UninitializedParameter
 
 from mupfx.errors import ModelError
 
@@ -27,7 +27,7 @@ def preflight(model: nn.Module) -> None:
 
 
 def _lazy(model: nn.Module) -> ModelError | None:
-    names = [n for n, p in model.named_parameters() if is_lazy(p)]
+    names = [n for n, p in model.named_parameters() if isinstance(p, UninitializedParameter)]
     if not names:
         return None
     return ModelError(

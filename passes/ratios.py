@@ -129,7 +129,7 @@ def _with_wholes(axes: Axes, ratios: Mapping[str, Fraction]) -> dict[str, Fracti
     for c in axes.classes.values():
         if c.name not in found or not c.parts or _length(axes, c.parts) != c.size:
             continue
-        base = sum(_base_length(axes, part, found) for part in c.parts)
+        base = sum((_base_length(axes, part, found) for part in c.parts), start=Fraction(0))
         found[c.name] = c.size / base
     return found
 

@@ -18,9 +18,7 @@ def assign_roles(program: Program, axes: Axes) -> dict[str, ParameterRole]:
     uses: dict[str, list[Use]] = {}
     for use in axes.uses:
         uses.setdefault(use.parameter, []).append(use)
-    return {
-        name: _role(name, program, axes, tuple(uses.get(name, ()))) for name in axes.parameters
-    }
+    return {name: _role(name, program, axes, tuple(uses.get(name, ()))) for name in axes.parameters}
 
 
 def _role(name: str, program: Program, axes: Axes, uses: tuple[Use, ...]) -> ParameterRole:

@@ -5,7 +5,7 @@ embedding tied to the readout, and an inner product of two width activations tha
 """
 
 from collections.abc import Iterator, Mapping
-from math import prod
+from math import prod, sqrt
 
 from torch import fx
 
@@ -54,7 +54,7 @@ def _of_product(
     return None
 
 
-def _site(
+def _site(  # noqa: PLR0913 - one call per kind of product
     match: Contraction,
     node: fx.Node,
     kind: SiteKind,
@@ -87,7 +87,8 @@ def _fused_scale(node: fx.Node) -> float:
         return float(given)
     query = node.args[0]
     assert isinstance(query, fx.Node)
-    return float(query.meta["val"].shape[-1]) ** -0.5
+    size: int = query.meta["val"].shape[-1]
+    return 1 / sqrt(size)
 
 
 def _upstream(node: fx.Node) -> Iterator[fx.Node]:
@@ -117,9 +118,7 @@ def _to_softmax(node: fx.Node) -> list[fx.Node] | None:
 
 
 def _passes(node: fx.Node) -> bool:
-    return (
-        packet(node) in KEEPING | SOFTMAX | SUMS | MASKING or constant_factor(node) is not None
-    )
+    return packet(node) in KEEPING | SOFTMAX | SUMS | MASKING or constant_factor(node) is not None
 
 
 def _is_last(node: fx.Node, axes: Axes) -> bool:

@@ -66,9 +66,7 @@ def find_streams(program: Program, axes: Axes) -> Streams:
     return _freeze(axes, walk, residuals)
 
 
-def _residual(
-    walk: Walk, residuals: Mapping[fx.Node, Residual], node: fx.Node
-) -> Residual | None:
+def _residual(walk: Walk, residuals: Mapping[fx.Node, Residual], node: fx.Node) -> Residual | None:
     if packet(node) not in SUMS:
         return None
     operands = [n for n in node.args[:2] if isinstance(n, fx.Node)]
@@ -97,9 +95,11 @@ def _chain(
         yield current
         if current in residuals:
             current = residuals[current].skip
-        elif packet(current) in KEEPING or constant_factor(current) is not None:
-            current = next(iter(walk.data(current)), None)
-        elif projected and (current.name in walk.layers or packet(current) in NORMS | POOLING):
+        elif (
+            packet(current) in KEEPING
+            or constant_factor(current) is not None
+            or (projected and (current.name in walk.layers or packet(current) in NORMS | POOLING))
+        ):
             current = next(iter(walk.data(current)), None)
         else:
             return
@@ -127,7 +127,9 @@ def _branch(
 
 def _downstream(walk: Walk, start: fx.Node, seen: set[fx.Node]) -> frozenset[fx.Node]:
     inside = {start}
-    for node in sorted((n for n in seen if walk.order[n] > walk.order[start]), key=walk.order.__getitem__):
+    for node in sorted(
+        (n for n in seen if walk.order[n] > walk.order[start]), key=walk.order.__getitem__
+    ):
         if any(source in inside for source in node.all_input_nodes):
             inside.add(node)
     return frozenset(inside - {start})
@@ -201,9 +203,7 @@ def _sequence(walk: Walk, nodes: frozenset[fx.Node]) -> int:
     return max(longest.values(), default=0)
 
 
-def _previous(
-    walk: Walk, residuals: Mapping[fx.Node, Residual], node: fx.Node
-) -> fx.Node | None:
+def _previous(walk: Walk, residuals: Mapping[fx.Node, Residual], node: fx.Node) -> fx.Node | None:
     """The residual add that a value comes from through ops of one activation."""
     current: fx.Node | None = node
     while current is not None and current not in residuals:
@@ -240,7 +240,6 @@ def _parameters(axes: Axes, branches: Sequence[Branch]) -> tuple[tuple[str, str]
     for branch in sorted(branches, key=lambda b: -len(b.nodes)):
         home |= dict.fromkeys(branch.nodes, branch)
     for use in axes.uses:
-        branch = home.get(use.node)
-        if branch is not None:
-            found[use.parameter] = branch
+        if use.node in home:
+            found[use.parameter] = home[use.node]
     return tuple((name, branch.name) for name, branch in found.items())

@@ -46,9 +46,7 @@ class Analysis:
         return {
             "schema": SCHEMA,
             "capture": self.program.frontend,
-            "classes": {
-                n: _class(c) for n, c in self.axes.classes.items() if n in stored
-            },
+            "classes": {n: _class(c) for n, c in self.axes.classes.items() if n in stored},
             "parameters": {n: self._parameter(r) for n, r in self.roles.items()},
             "streams": [
                 {"class": s.factor_class, "depth": s.depth, "block_depth": s.block_depth}

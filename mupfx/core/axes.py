@@ -1,6 +1,7 @@
 """Axes of tensors as tuples of factor classes, and how each parameter is used along them.
 
-The output axis of a grouped-query projection is ``("c1", "c2", "c3")``: kv_heads x group x head_dim.
+The output axis of a grouped-query projection is ``("c1", "c2", "c3")``: kv_heads x group x
+head_dim.
 """
 
 from collections.abc import Mapping
@@ -59,7 +60,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Contraction:
-    """A product of two activations: attention logits, attention values, a scan, an inner product."""
+    """A product of two activations: attention logits or values, a scan, an inner product."""
 
     node: str
     left: str

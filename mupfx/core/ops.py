@@ -4,11 +4,12 @@ import operator
 
 import torch
 from torch import fx
+from torch._ops import OpOverload
 
 
 def packet(node: fx.Node) -> object:
     """The op of a node without its overload; None for anything that is no ATen call."""
-    return node.target.overloadpacket if isinstance(node.target, torch._ops.OpOverload) else None
+    return node.target.overloadpacket if isinstance(node.target, OpOverload) else None
 
 
 def is_pick(node: fx.Node) -> bool:
@@ -23,7 +24,7 @@ def holds_floats(node: fx.Node) -> bool:
 
 
 def constant_factor(node: fx.Node) -> float | None:
-    """``c`` where the node is ``x * c``, ``x / d`` or their in-place forms with a number; else None."""
+    """``c`` where the node is ``x * c`` or ``x / (1/c)`` with a number, in place too; else None."""
     op = str(packet(node)).removesuffix("_")
     if op not in ("aten.mul", "aten.div") or len(node.args) < 2:
         return None
@@ -37,7 +38,10 @@ def constant_factor(node: fx.Node) -> float | None:
 def _number(argument: object) -> float | None:
     if isinstance(argument, int | float) and not isinstance(argument, bool):
         return float(argument)
-    if isinstance(argument, fx.Node) and str(packet(argument)) in ("aten.full", "aten.scalar_tensor"):
+    if isinstance(argument, fx.Node) and str(packet(argument)) in (
+        "aten.full",
+        "aten.scalar_tensor",
+    ):
         fill = argument.args[-1] if str(packet(argument)) == "aten.full" else argument.args[0]
         return float(fill) if isinstance(fill, int | float) else None
     return None

@@ -39,7 +39,7 @@ class Power:
         if text == "1":
             return cls()
         pairs = (term.split("^") for term in text.split())
-        return cls.of(**{name: exponent for name, exponent in pairs})
+        return cls.of(**dict(pairs))
 
     @classmethod
     def _normal(cls, exponents: Mapping[str, Fraction]) -> Self:

@@ -173,7 +173,9 @@ def _label_streams(axes: Axes, streams: Streams) -> Axes:
 
 def _findings(program: Program, axes: Axes, ratios: Ratios | None) -> list[str]:
     found = [f"{name} is never reached by the example" for name in program.unreached]
-    found += [f"{op} has no rule and cannot be probed, at {n}" for n, op in axes.unknown_ops.items()]
+    found += [
+        f"{op} has no rule and cannot be probed, at {n}" for n, op in axes.unknown_ops.items()
+    ]
     found += [f"two axes should be equal and are not: {text}" for text in axes.conflicts]
     if ratios is not None:
         found += ratios.findings

@@ -10,9 +10,13 @@ from mupfx.errors import TargetError
 DUMPS: Mapping[str, Callable[[Analysis], str]] = {
     "capture": lambda a: str(a.captured),
     "normalize": lambda a: str(a.program),
-    "axes": lambda a: _axes(a),
-    "roles": lambda a: "\n".join(f"{r.name}: {r.role} ({r.status}), {r.why}" for r in a.roles.values()),
-    "streams": lambda a: "\n".join([*map(str, a.streams.streams), *(_branch(b) for b in a.streams.branches)]),
+    "axes": lambda a: "\n".join(_axes(a)),
+    "roles": lambda a: "\n".join(
+        f"{r.name}: {r.role} ({r.status}), {r.why}" for r in a.roles.values()
+    ),
+    "streams": lambda a: "\n".join(
+        [*map(str, a.streams.streams), *(_branch(b) for b in a.streams.branches)]
+    ),
     "sites": lambda a: "\n".join(map(str, a.sites)) or "no sites",
 }
 """Passes in order, with how their result prints."""
@@ -31,7 +35,7 @@ def dump(result: Analysis | Plan, name: str) -> str:
     return DUMPS[name](result)
 
 
-def _axes(analysis: Analysis) -> str:
+def _axes(analysis: Analysis) -> list[str]:
     axes = analysis.axes
     lines = [
         f"{c.name} {c.label} = {c.size} {c.kind} ({c.status}): {c.evidence}"
@@ -41,7 +45,7 @@ def _axes(analysis: Analysis) -> str:
         dims = axes.nodes.get(node.name)
         if dims is not None:
             lines.append(f"{node.name}: [{', '.join(analysis.axis(d) for d in dims)}]")
-    return "\n".join(lines)
+    return lines
 
 
 def _branch(branch: object) -> str:

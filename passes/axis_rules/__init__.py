@@ -4,7 +4,6 @@ Adding an op is adding a row to a family's table. Lookup goes from the overload'
 functional twin (``add_`` to ``add``), then to ``torch.Tag.pointwise``; what is left is probed.
 """
 
-from collections.abc import Callable, Mapping
 from functools import cache
 
 import torch
@@ -20,14 +19,10 @@ from mupfx.passes.axis_rules import (
     reduction,
     view,
 )
-from mupfx.passes.axis_rules.call import Call
-from mupfx.passes.axis_rules.factors import Dims
-from mupfx.passes.axis_rules.tracker import Tracker
-
-Rule = Callable[[Tracker, Call], Dims | list[Dims]]
+from mupfx.passes.axis_rules.tracker import Rule, Rules
 
 
-def _union(*tables: Mapping[object, Rule]) -> dict[object, Rule]:
+def _union(*tables: Rules) -> dict[object, Rule]:
     rules: dict[object, Rule] = {}
     for table in tables:
         for op, rule in table.items():

@@ -24,11 +24,11 @@ class Call:
         self.base = base
         self.arguments = bind(node)
 
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - a schema argument is anything
+    def __getitem__(self, name: str) -> Any:
         """An argument's value: a node, a number, a list."""
         return self.arguments.get(name)
 
-    def at_base(self, name: str) -> Any:  # noqa: ANN401
+    def at_base(self, name: str) -> Any:
         """The same argument in the base's graph, or here where there is none."""
         twin = self.base.get(self.node)
         return self[name] if twin is None else bind(twin).get(name)

@@ -23,7 +23,7 @@ from mupfx.passes.axis_rules.factors import (
     mark,
     size_of,
 )
-from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, MATCHED, Tracker
+from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, MATCHED, Rules, Tracker
 
 aten = torch.ops.aten
 
@@ -92,7 +92,7 @@ def _note_weight(
     inside = {id(p.factor.root()) for p in contracted}
     for dim in dims:
         mark([p for p in dim if id(p.factor.root()) not in inside], MADE, where)
-    tracker.producer[call.node] = sorted(tracker.sources[node])[0]
+    tracker.producer[call.node] = min(tracker.sources[node])
 
 
 def _note_bridge(
@@ -243,12 +243,17 @@ def einsum(tracker: Tracker, call: Call) -> Dims:
     left, _, right = call["equation"].replace(" ", "").partition("->")
     terms = left.split(",")
     ranks = [len(call.sizes(n)) for n in nodes]
-    dots = [r - len(t.replace("...", "")) if "..." in t else 0 for r, t in zip(ranks, terms, strict=True)]
+    dots = [
+        r - len(t.replace("...", "")) if "..." in t else 0
+        for r, t in zip(ranks, terms, strict=True)
+    ]
     longest = max(dots)
     full = [t.replace("...", batched(d, longest)) for t, d in zip(terms, dots, strict=True)]
     if "->" not in call["equation"]:
         names = "".join(terms).replace("...", "")
-        right = ("..." if longest else "") + "".join(sorted(x for x in set(names) if names.count(x) == 1))
+        right = ("..." if longest else "") + "".join(
+            sorted(x for x in set(names) if names.count(x) == 1)
+        )
     out = right.replace("...", labels(longest))
     return contract(tracker, call, list(zip(nodes, full, strict=True)), out)
 
@@ -330,7 +335,7 @@ def fresh_like(sizes: Sequence[Size]) -> Dims:
     return tuple(() if is_one(size) else fresh(size) for size in sizes)
 
 
-RULES = {
+RULES: Rules = {
     aten.linear: linear,
     aten.mm: mm,
     aten.bmm: bmm,

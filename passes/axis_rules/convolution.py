@@ -7,13 +7,13 @@ from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.contraction import contract, labels
 from mupfx.passes.axis_rules.factors import Dim, Dims, expand, fresh, mark
-from mupfx.passes.axis_rules.tracker import CONTRACTED, Tracker
+from mupfx.passes.axis_rules.tracker import CONTRACTED, Rules, Tracker
 
 aten = torch.ops.aten
 
 
 def convolution(tracker: Tracker, call: Call) -> Dims:
-    """``y[n, o, ...] = x[n, i, ...] * w[o, i / groups, kernel]``, or transposed ``w[i, o / groups, kernel]``."""
+    """``y[n, o, ...] = x[n, i, ...] * w[o, i / groups, kernel]``; transposed, ``w[i, o, ...]``."""
     x, w = call["input"], call["weight"]
     kernel = call.dims(w)[2:]
     for dim in kernel:
@@ -43,7 +43,12 @@ def _kernel_use(tracker: Tracker, call: Call, w: fx.Node) -> None:
         return
     last = tracker.uses.pop()
     contracted = [p for dim in call.dims(w)[2:] for p in expand(dim)]
-    kept = [p for dim in call.dims(w)[:2] for p in expand(dim) if _within(p.origins, last.fan_in, last.parameter)]
+    kept = [
+        p
+        for dim in call.dims(w)[:2]
+        for p in expand(dim)
+        if _within(p.origins, last.fan_in, last.parameter)
+    ]
     tracker.use(call, w, contracted=[*kept, *contracted])
 
 
@@ -91,7 +96,7 @@ def _bias(tracker: Tracker, call: Call, w: fx.Node, out: Dim) -> None:
         tracker.use(call, bias, companion=min(tracker.sources[w]) if tracker.is_weight(w) else None)
 
 
-RULES = dict.fromkeys(
+RULES: Rules = dict.fromkeys(
     (
         aten.conv1d, aten.conv2d, aten.conv3d, aten.convolution, aten._convolution,
         aten.conv_transpose1d, aten.conv_transpose2d, aten.conv_transpose3d,

@@ -5,7 +5,7 @@ import torch
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dims, fresh, mark
-from mupfx.passes.axis_rules.tracker import Tracker
+from mupfx.passes.axis_rules.tracker import Rules, Tracker
 
 aten = torch.ops.aten
 
@@ -23,7 +23,7 @@ def counted(_: Tracker, call: Call) -> Dims:
     return dims
 
 
-RULES = {
+RULES: Rules = {
     **dict.fromkeys(
         (
             aten.arange, aten.zeros, aten.ones, aten.empty, aten.full, aten.rand, aten.randn,

@@ -8,7 +8,7 @@ import torch
 
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dims
-from mupfx.passes.axis_rules.tracker import Tracker
+from mupfx.passes.axis_rules.tracker import Rules, Tracker
 
 aten = torch.ops.aten
 
@@ -30,7 +30,7 @@ def add(tracker: Tracker, call: Call) -> Dims:
     return dims
 
 
-RULES = {
+RULES: Rules = {
     **dict.fromkeys((aten.add, aten.sub), add),
     **dict.fromkeys(
         (

@@ -1,9 +1,9 @@
 """Factors of axes, joined by union-find and split where a reshape cuts through one.
 
-A dimension is a tuple of *pieces*, outermost first; a piece is a factor and the parameter dimensions
-it came from. A factor's size has one entry per model looked at (this one, and its base if given), so
-that a split must be possible in both: ``48`` here and ``24`` at the base make ``(6, 3) x (8, 8)``
-heads by head size. Dimensions of size one everywhere have no pieces.
+A dimension is a tuple of *pieces*, outermost first; a piece is a factor and the parameter
+dimensions it came from. A factor's size has one entry per model looked at (this one, and its base
+if given), so that a split must be possible in both: ``48`` here and ``24`` at the base make
+``(6, 3) x (8, 8)`` heads by head size. Dimensions of size one everywhere have no pieces.
 """
 
 from collections.abc import Iterable, Sequence
@@ -158,7 +158,7 @@ def _split_longer(p: Factor, q: Factor) -> None:
 
 
 def regroup(dims: Sequence[Dim], sizes: Sequence[Size]) -> Dims | None:
-    """Pieces of ``dims`` regrouped into dimensions of ``sizes``; None where boundaries cannot meet."""
+    """Pieces of ``dims`` regrouped into ``sizes``; None where boundaries cannot meet."""
     queue = [piece for dim in dims for piece in expand(dim)]
     out: list[Dim] = []
     for size in sizes:

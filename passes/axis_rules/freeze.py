@@ -116,8 +116,7 @@ def _label_heads(
     kept = [c for c in sorted(inner - set(labels)) if classes[c].reason is Reason.GROWTH]
     labels |= dict.fromkeys(kept, "state")
     return {
-        name: replace(c, label=labels[name]) if name in labels else c
-        for name, c in classes.items()
+        name: replace(c, label=labels[name]) if name in labels else c for name, c in classes.items()
     }
 
 

@@ -8,7 +8,7 @@ from torch import fx
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dim, Dims, expand, fresh, is_one, mark
-from mupfx.passes.axis_rules.tracker import MADE, Tracker
+from mupfx.passes.axis_rules.tracker import MADE, Rules, Tracker
 from mupfx.passes.axis_rules.view import source
 
 aten = torch.ops.aten
@@ -111,7 +111,7 @@ def gather(tracker: Tracker, call: Call) -> Dims:
 
 
 def into(tracker: Tracker, call: Call) -> Dims:
-    """``scatter``, ``index_add``, ``index_put``: the result has the axes of what is written into."""
+    """``scatter``, ``index_add``, ``index_put``: the axes of what is written into."""
     node = source(call)
     dims, sizes = call.dims(node), call.sizes(node)
     written = call.tensor("src") or call.tensor("source") or call.tensor("values")
@@ -153,7 +153,7 @@ def one_hot(_: Tracker, call: Call) -> Dims:
     return (*call.dims(source(call)), made)
 
 
-RULES = {
+RULES: Rules = {
     aten.embedding: embedding,
     **dict.fromkeys((aten.embedding_bag, aten._embedding_bag), embedding_bag),
     aten.index: index,

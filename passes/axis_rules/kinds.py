@@ -155,9 +155,8 @@ def groups(facts: Facts) -> list[list[Factor]]:
     for use in facts.tracker.uses:
         dims = facts.parameters.get(use.parameter, ())
         kept = [d for d in range(len(dims)) if d not in use.fan_in and d not in use.index]
-        for side in (use.fan_in, kept) if use.fan_in else ():
-            if len(side) > 1:
-                found.append([f for d in side for f in roots(dims[d])])
+        sides = (use.fan_in, kept) if use.fan_in else ()
+        found += [[f for d in side for f in roots(dims[d])] for side in sides if len(side) > 1]
     return found
 
 
@@ -210,7 +209,9 @@ def _one_grows(facts: Facts, answers: Answers) -> None:
         grows = min(candidates, key=lambda f: _softness(f, sole))
         for factor in candidates:
             if factor is not grows and _softness(factor, sole) > 0:
-                evidence = f"another factor of the same axis, of size {grows.size[0]}, grows instead"
+                evidence = (
+                    f"another factor of the same axis, of size {grows.size[0]}, grows instead"
+                )
                 answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
 
 
@@ -221,7 +222,7 @@ def _softness(factor: Factor, sole: set[int]) -> int:
 
 
 def _bottlenecks(facts: Facts, answers: Answers) -> None:
-    """A narrow axis that one weight makes and the next contracts, with nothing between, is a rank."""
+    """A narrow axis that one weight makes and the very next contracts is a rank."""
     for node, pieces, widest in facts.tracker.bridges:
         for factor in roots(pieces):
             if id(factor) not in answers and factor.size[0] < widest:
@@ -234,7 +235,9 @@ def _widths(facts: Facts, answers: Answers) -> None:
     chosen = {
         id(f)
         for group in groups(facts)
-        if any(a is not None and a.reason is Reason.GROWTH for a in map(answers.get, map(id, group)))
+        if any(
+            a is not None and a.reason is Reason.GROWTH for a in map(answers.get, map(id, group))
+        )
         for f in group
     }
     for factor in facts.factors:

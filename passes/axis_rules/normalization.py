@@ -6,7 +6,7 @@ import torch
 
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dim, Dims, fresh
-from mupfx.passes.axis_rules.tracker import Tracker
+from mupfx.passes.axis_rules.tracker import Rules, Tracker
 from mupfx.passes.axis_rules.view import source
 
 aten = torch.ops.aten
@@ -50,7 +50,7 @@ def weight_norm(tracker: Tracker, call: Call) -> Dims:
     return tracker.broadcast(call, [direction, length], call.sizes(direction))
 
 
-RULES = {
+RULES: Rules = {
     **dict.fromkeys((aten.layer_norm, aten.rms_norm, aten._fused_rms_norm), trailing),
     **dict.fromkeys(
         (

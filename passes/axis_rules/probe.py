@@ -41,7 +41,7 @@ def _run(call: Call, nodes: Sequence[fx.Node], shapes: Sequence[Shape]) -> objec
             for node, shape in zip(nodes, shapes, strict=True)
         }
         args, kwargs = fx.map_arg((call.node.args, call.node.kwargs), lambda n: made.get(n, n))
-        return call.node.target(*args, **kwargs)  # type: ignore[operator, misc]
+        return call.node.target(*args, **kwargs)  # type: ignore[operator]
 
 
 def _shapes(
@@ -141,7 +141,7 @@ def _partners(shapes: Sequence[Shape], gone: Sequence[Place]) -> list[list[Place
 def _consume(
     tracker: Tracker, call: Call, nodes: Sequence[fx.Node], groups: Sequence[list[Place]]
 ) -> None:
-    """Axes without a result: contracted, or, where an integer tensor has one too, selected by it."""
+    """Axes without a result: contracted, or selected where an integer tensor has one too."""
     contracted: list[Place] = []
     selected: list[Place] = []
     for group in groups:

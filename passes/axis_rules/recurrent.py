@@ -1,7 +1,7 @@
 """Recurrent kernels: packed gates are a finite factor of the rows; the state is contracted again.
 
-``weight_ih`` is ``(gates x hidden, input)``, ``weight_hh`` is ``(gates x hidden, state)``, where the
-state is the hidden size, or the projection's where there is one.
+``weight_ih`` is ``(gates x hidden, input)``, ``weight_hh`` is ``(gates x hidden, state)``, where
+the state is the hidden size, or the projection's where there is one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from torch import fx
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dim, Dims, expand, fresh, mark
-from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, Tracker
+from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, Rules, Tracker
 
 aten = torch.ops.aten
 
@@ -109,4 +109,4 @@ def _both(call: Call, state: Dim, directions: int) -> Dim:
     return (*both, *state)
 
 
-RULES = dict.fromkeys(GATES, recurrent)
+RULES: Rules = dict.fromkeys(GATES, recurrent)

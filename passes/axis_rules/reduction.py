@@ -8,7 +8,7 @@ from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.contraction import by_hand
 from mupfx.passes.axis_rules.factors import Dims, mark
-from mupfx.passes.axis_rules.tracker import Tracker
+from mupfx.passes.axis_rules.tracker import Rules, Tracker
 from mupfx.passes.axis_rules.view import source
 
 aten = torch.ops.aten
@@ -50,7 +50,7 @@ def choose(tracker: Tracker, call: Call) -> Dims:
     return reduce(tracker, call)
 
 
-RULES = {
+RULES: Rules = {
     aten.sum: total,
     **dict.fromkeys(
         (

@@ -1,11 +1,11 @@
 """What the axis pass knows while it walks the graph: dimensions, uses, contractions.
 
-A tensor is *weight-like* while it depends on parameters and constants alone (a transposed weight, a
-scaled gain, a product of two adapters); its pieces then remember which parameter dimensions they are.
-When it meets an activation, a use of those parameters is recorded.
+A tensor is *weight-like* while it depends on parameters and constants alone (a transposed weight,
+a scaled gain, a product of two adapters); its pieces then remember which parameter dimensions they
+are. When it meets an activation, a use of those parameters is recorded.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from torch import fx
 
@@ -95,12 +95,10 @@ class Tracker:
         a, b = expand(left), expand(right)
         if len(a) != len(b):
             return left
-        return tuple(
-            Piece(p.factor, p.origins | q.origins) for p, q in zip(a, b, strict=True)
-        )
+        return tuple(Piece(p.factor, p.origins | q.origins) for p, q in zip(a, b, strict=True))
 
     def reshape(self, call: Call, dims: Sequence[Dim], sizes: Sequence[Size]) -> Dims:
-        """Regroup pieces; where no boundaries meet, new factors that are finite if all theirs are."""
+        """Regroup pieces; where no boundaries meet, make factors that are finite if theirs are."""
         result = regroup(dims, sizes)
         if result is not None:
             return result
@@ -149,7 +147,7 @@ class Tracker:
             )
 
     def meet(self, call: Call, nodes: Sequence[fx.Node], companion: str | None = None) -> None:
-        """Elementwise meeting of weight-like tensors and activations: a use that keeps every axis."""
+        """Weight-like tensors and activations met elementwise: uses that keep every axis."""
         weights = [n for n in nodes if self.is_weight(n)]
         if weights and any(n in self.active for n in nodes):
             for weight in weights:
@@ -189,3 +187,9 @@ def _bare(value: Dims | list[Dims] | None) -> Dims | list[Dims] | None:
     if value is None:
         return None
     return [bare(dims) for dims in value] if isinstance(value, list) else bare(value)
+
+
+Rule = Callable[[Tracker, Call], Dims | list[Dims]]
+"""How an op's result's axes follow from its operands'."""
+Rules = Mapping[object, Rule]
+"""By overload packet, or by overload where one of a packet's differs."""

@@ -19,7 +19,7 @@ from mupfx.passes.axis_rules.factors import (
     part,
     regroup,
 )
-from mupfx.passes.axis_rules.tracker import REPEATED, Tracker
+from mupfx.passes.axis_rules.tracker import REPEATED, Rules, Tracker
 
 aten = torch.ops.aten
 
@@ -60,7 +60,9 @@ def transpose(tracker: Tracker, call: Call) -> Dims:
     """Two axes swapped."""
     tracker.through(call, source(call))
     dims = list(call.dims(source(call)))
-    first, second = (call[n] for n in (("dim0", "dim1") if "dim0" in call.arguments else ("axis0", "axis1")))
+    first, second = (
+        call[n] for n in (("dim0", "dim1") if "dim0" in call.arguments else ("axis0", "axis1"))
+    )
     dims[first], dims[second] = dims[second], dims[first]
     return tuple(dims)
 
@@ -79,7 +81,9 @@ def last_two(_: Tracker, call: Call) -> Dims:
 def movedim(_: Tracker, call: Call) -> Dims:
     """``torch.movedim``."""
     dims = call.dims(source(call))
-    origin, target = (x if isinstance(x, Sequence) else [x] for x in (call["source"], call["destination"]))
+    origin, target = (
+        x if isinstance(x, Sequence) else [x] for x in (call["source"], call["destination"])
+    )
     rank = len(dims)
     placed = {t % rank: o % rank for o, t in zip(origin, target, strict=True)}
     rest = iter(i for i in range(rank) if i not in placed.values())
@@ -103,7 +107,9 @@ def squeeze(tracker: Tracker, call: Call) -> Dims:
     picked = range(len(dims)) if chosen is None else [chosen] if isinstance(chosen, int) else chosen
     gone = {d % max(len(dims), 1) for d in picked}
     return tuple(
-        dim for i, (dim, size) in enumerate(zip(dims, sizes, strict=True)) if i not in gone or size[0] != 1
+        dim
+        for i, (dim, size) in enumerate(zip(dims, sizes, strict=True))
+        if i not in gone or size[0] != 1
     )
 
 
@@ -220,7 +226,9 @@ def take_apart(tracker: Tracker, call: Call) -> list[Dims]:
     result = []
     for size in sizes:
         stop = tuple(a + n for a, n in zip(start, size, strict=True))
-        result.append((*dims[:axis], cut(tracker, dims[axis], start, stop, whole), *dims[axis + 1 :]))
+        result.append(
+            (*dims[:axis], cut(tracker, dims[axis], start, stop, whole), *dims[axis + 1 :])
+        )
         start = stop
     return result
 
@@ -320,11 +328,17 @@ def window(_: Tracker, call: Call) -> Dims:
     return tuple(result)
 
 
-RULES = {
+RULES: Rules = {
     **dict.fromkeys(
         (
-            aten.view, aten.reshape, aten._unsafe_view, aten.flatten, aten.unflatten,
-            aten.pixel_shuffle, aten.view_as, aten.reshape_as,
+            aten.view,
+            aten.reshape,
+            aten._unsafe_view,
+            aten.flatten,
+            aten.unflatten,
+            aten.pixel_shuffle,
+            aten.view_as,
+            aten.reshape_as,
         ),
         reshape,
     ),
@@ -340,9 +354,7 @@ RULES = {
     aten.repeat_interleave: repeat_interleave,
     aten.select: select,
     **dict.fromkeys((aten.slice, aten.narrow), slice_),
-    **dict.fromkeys(
-        (aten.split, aten.split_with_sizes, aten.chunk, aten.tensor_split), take_apart
-    ),
+    **dict.fromkeys((aten.split, aten.split_with_sizes, aten.chunk, aten.tensor_split), take_apart),
     aten.unbind: unbind,
     **dict.fromkeys((aten.cat, aten.concat), cat),
     aten.stack: stack,
@@ -351,33 +363,82 @@ RULES = {
     **dict.fromkeys((aten.pad, aten.constant_pad_nd), pad),
     **dict.fromkeys(
         (
-            aten.max_pool1d, aten.max_pool2d, aten.max_pool3d,
-            aten.avg_pool1d, aten.avg_pool2d, aten.avg_pool3d,
-            aten.adaptive_avg_pool1d, aten.adaptive_avg_pool2d, aten._adaptive_avg_pool2d,
-            aten.adaptive_avg_pool3d, aten.upsample_nearest1d, aten.upsample_nearest2d,
-            aten.upsample_nearest3d, aten.upsample_bilinear2d, aten.upsample_bicubic2d,
-            aten.upsample_linear1d, aten.upsample_trilinear3d, aten._upsample_bilinear2d_aa,
-            aten._upsample_bicubic2d_aa, aten._upsample_nearest_exact2d,
-            aten.max_pool2d_with_indices, aten.adaptive_max_pool2d, aten.adaptive_max_pool1d,
+            aten.max_pool1d,
+            aten.max_pool2d,
+            aten.max_pool3d,
+            aten.avg_pool1d,
+            aten.avg_pool2d,
+            aten.avg_pool3d,
+            aten.adaptive_avg_pool1d,
+            aten.adaptive_avg_pool2d,
+            aten._adaptive_avg_pool2d,
+            aten.adaptive_avg_pool3d,
+            aten.upsample_nearest1d,
+            aten.upsample_nearest2d,
+            aten.upsample_nearest3d,
+            aten.upsample_bilinear2d,
+            aten.upsample_bicubic2d,
+            aten.upsample_linear1d,
+            aten.upsample_trilinear3d,
+            aten._upsample_bilinear2d_aa,
+            aten._upsample_bicubic2d_aa,
+            aten._upsample_nearest_exact2d,
+            aten.max_pool2d_with_indices,
+            aten.adaptive_max_pool2d,
+            aten.adaptive_max_pool1d,
         ),
         window,
     ),
     **dict.fromkeys(
         (
-            aten.clone, aten.contiguous, aten.to, aten._to_copy, aten.detach, aten.alias,
-            aten.lift_fresh_copy, aten.lift_fresh, aten.type_as, aten.dropout, aten.feature_dropout,
-            aten.alpha_dropout, aten.native_dropout, aten.roll, aten.flip, aten.tril, aten.triu,
-            aten.cumsum, aten.resolve_conj, aten.resolve_neg,
+            aten.clone,
+            aten.contiguous,
+            aten.to,
+            aten._to_copy,
+            aten.detach,
+            aten.alias,
+            aten.lift_fresh_copy,
+            aten.lift_fresh,
+            aten.type_as,
+            aten.dropout,
+            aten.feature_dropout,
+            aten.alpha_dropout,
+            aten.native_dropout,
+            aten.roll,
+            aten.flip,
+            aten.tril,
+            aten.triu,
+            aten.cumsum,
+            aten.resolve_conj,
+            aten.resolve_neg,
         ),
         same,
     ),
     **dict.fromkeys(
         (
-            aten.softmax, aten._softmax, aten.log_softmax, aten._log_softmax, aten.cumprod,
-            aten.cummax, aten.logcumsumexp, aten.zeros_like, aten.ones_like, aten.empty_like,
-            aten.full_like, aten.rand_like, aten.randn_like, aten.bernoulli, aten.fill, aten.zero,
-            aten.normal_, aten.uniform_, aten.exponential_, aten.random_, aten.nan_to_num,
-            aten.rrelu, aten.renorm,
+            aten.softmax,
+            aten._softmax,
+            aten.log_softmax,
+            aten._log_softmax,
+            aten.cumprod,
+            aten.cummax,
+            aten.logcumsumexp,
+            aten.zeros_like,
+            aten.ones_like,
+            aten.empty_like,
+            aten.full_like,
+            aten.rand_like,
+            aten.randn_like,
+            aten.bernoulli,
+            aten.fill,
+            aten.zero,
+            aten.normal_,
+            aten.uniform_,
+            aten.exponential_,
+            aten.random_,
+            aten.nan_to_num,
+            aten.rrelu,
+            aten.renorm,
         ),
         same_axes,
     ),

@@ -1,7 +1,8 @@
 """Laws that the user names: ``init={"blocks.*.weight": "lecun_normal"}``.
 
 A name is a law of ``mupfx.tables.init_laws``, ``constant`` (the same std at every width), or the
-size that the std falls with: ``fan_in``, ``fan_out``. The std itself is read off the values.
+size that the std falls with: ``fan_in``, ``fan_out``; or another parameter, whose law it shares.
+The std itself is read off the values.
 """
 
 import math
@@ -25,16 +26,20 @@ LAWS: Mapping[str, Law] = {
 """Every law by the name that a user gives it."""
 
 
-def choices(overrides: Mapping[str, str], names: Collection[str]) -> dict[str, Law]:
+Choice = Law | str
+"""A law, or the parameter whose law it is."""
+
+
+def choices(overrides: Mapping[str, str], names: Collection[str]) -> dict[str, Choice]:
     """The law that the user named for each parameter, an exact name before a pattern.
 
     Raises:
         InitError: A law is unknown, a pattern matches nothing, or two patterns disagree.
     """
-    chosen: dict[str, Law] = {}
+    chosen: dict[str, Choice] = {}
     for pattern, word in sorted(overrides.items(), key=lambda item: item[0] in names):
         found = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
-        law = _law(word, pattern)
+        law = word if word in names else _law(word, pattern)
         if not found:
             raise InitError(
                 f"init names {pattern!r}, which is no parameter of the model",
@@ -45,8 +50,8 @@ def choices(overrides: Mapping[str, str], names: Collection[str]) -> dict[str, L
             if pattern not in names and chosen.get(name, law) != law:
                 raise InitError(
                     f"two patterns of init give {name!r} different laws",
-                    found=f"{chosen[name].name} and {law.name}",
-                    hint=f"add its exact name: init={{{name!r}: {law.name!r}}}",
+                    found=f"{_word(chosen[name])} and {_word(law)}",
+                    hint=f"add its exact name: init={{{name!r}: {_word(law)!r}}}",
                 )
             chosen[name] = law
     return chosen
@@ -77,9 +82,13 @@ def _law(word: str, pattern: str) -> Law:
         return LAWS[word]
     raise InitError(
         f"init gives {pattern!r} the unknown law {word!r}",
-        expected="constant, fan_in, fan_out, or a law of mupfx.tables.init_laws",
+        expected="constant, fan_in, fan_out, a law of mupfx.tables.init_laws, or a parameter",
         hint=_closest(word, LAWS),
     )
+
+
+def _word(choice: Choice) -> str:
+    return choice.name if isinstance(choice, Law) else choice
 
 
 def _closest(word: str, words: Collection[str]) -> str:

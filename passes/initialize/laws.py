@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from mupfx.core.init_law import Distribution, Fan, Fans, Law
 from mupfx.core.plan import InitPlan, ParameterPlan
 from mupfx.core.vocabulary import Role, Status
-from mupfx.errors import MupfxWarning
-from mupfx.passes.initialize.choose import choices, chosen_fit
+from mupfx.errors import InitError, MupfxWarning
+from mupfx.passes.initialize.choose import Choice, choices, chosen_fit
 from mupfx.passes.initialize.fit import Context, Fit
 from mupfx.passes.initialize.match import Match, recognise
 from mupfx.passes.initialize.refuse import refusal
@@ -98,9 +98,11 @@ def finish_init(
         for name, context in contexts.items()
     }
     found = _resolved(settle(matches, contexts), parameters, fans, strict=strict)
-    for name, law in named.items():
-        fit = chosen_fit(name, law, fans[name], measure(params[name]))
-        found[name] = fit, f"init: {fit} (named by the user)"
+    for name, choice in named.items():
+        if isinstance(choice, Law):
+            fit = chosen_fit(name, choice, fans[name], measure(params[name]))
+            found[name] = fit, f"init: {fit} (named by the user)"
+    found |= _likened(named, found)
     return {
         name: _filled(p, *found[name]) if name in found else p for name, p in parameters.items()
     }
@@ -147,6 +149,22 @@ def _resolved(
         names = ", ".join(match.name for match in refused)
         warnings.warn(f"the std of {names} is taken for constant", MupfxWarning, stacklevel=4)
     return found
+
+
+def _likened(
+    named: Mapping[str, Choice], found: Mapping[str, tuple[Fit, str]]
+) -> dict[str, tuple[Fit, str]]:
+    """What the user says shares another parameter's law."""
+    pairs = {name: other for name, other in named.items() if isinstance(other, str)}
+    for name, other in pairs.items():
+        if other in pairs:
+            raise InitError(
+                f"init gives {name!r} the law of {other!r}, which has no law of its own",
+                found=f"init={{{other!r}: {pairs[other]!r}}}",
+                hint="name a law there",
+            )
+    fits = {name: replace(found[o][0], like=o) for name, o in pairs.items() if o in found}
+    return {name: (fit, f"init: {fit} (named by the user)") for name, fit in fits.items()}
 
 
 def _kept(match: Match, role: Role, fans: Fans) -> Fit | None:

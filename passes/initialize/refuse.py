@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from mupfx.core.init_law import Fan
 from mupfx.core.plan import ParameterPlan
 from mupfx.errors import InitError
+from mupfx.passes.initialize.fit import Fit
 from mupfx.passes.initialize.match import Match
 
 SHOWN = 3
@@ -19,7 +21,7 @@ def refusal(matches: Sequence[Match], parameters: Mapping[str, ParameterPlan]) -
 def _ambiguous(match: Match, parameter: ParameterPlan, more: str) -> InitError:
     rule = parameter.init.factor
     found = "; or ".join(f"{fit} (factor {rule * fit.growth:.4g})" for fit in match.rivals)
-    ways = " or ".join(f"init={{{match.name!r}: {_word(fit.law.name)!r}}}" for fit in match.rivals)
+    ways = " or ".join(f"init={{{match.name!r}: {_word(fit)!r}}}" for fit in match.rivals)
     return InitError(
         f"the values of {match.name!r} fit laws of initialisation that scale differently{more}",
         where=_where(match, parameter),
@@ -42,8 +44,8 @@ def _unknown(match: Match, parameter: ParameterPlan, more: str) -> InitError:
     )
 
 
-def _word(law: str) -> str:
-    return "constant" if law.startswith("constant_") else law
+def _word(fit: Fit) -> str:
+    return fit.like or ("constant" if fit.law.fan is Fan.ONE else fit.law.name)
 
 
 def _where(match: Match, parameter: ParameterPlan) -> str:

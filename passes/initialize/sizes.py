@@ -4,7 +4,7 @@ A transposed convolution stored as (in 64, out 32, 3, 3) has fan_in 576 for the 
 contracts 64 x 3 x 3, and 288 for ``torch.nn.init``, which reads the second dimension.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import prod
 
@@ -13,13 +13,14 @@ from mupfx.core.init_law import Fan, Fans, Sizes
 
 ClassSizes = Mapping[str, tuple[int, Fraction]]
 """Size of a factor class here and at the base."""
-Dims = tuple[int, ...]
+Shape = Sequence[int | Fraction]
+"""Sizes of dimensions; at a base known by ratios alone they need not be whole."""
 
 
 def fans_of(
     role: ParameterRole,
     roles: Mapping[str, ParameterRole],
-    base_shapes: Mapping[str, tuple[int, ...]],
+    base_shapes: Mapping[str, Shape],
     classes: ClassSizes | None = None,
 ) -> Fans:
     """Collect the sizes of one parameter here and at the base.
@@ -44,7 +45,7 @@ def fans_of(
     return Fans(*pairs)
 
 
-def _sizes(role: ParameterRole, shape: Dims) -> dict[Fan, Fraction]:
+def _sizes(role: ParameterRole, shape: Shape) -> dict[Fan, Fraction]:
     total = prod(shape)
     if not total:
         return {}
@@ -61,13 +62,13 @@ def _sizes(role: ParameterRole, shape: Dims) -> dict[Fan, Fraction]:
     }
 
 
-def _kernel(role: ParameterRole, shape: Dims) -> int:
+def _kernel(role: ParameterRole, shape: Shape) -> int:
     """Places of a kernel: dimensions after the second that are contracted, all of them."""
     places = range(2, len(shape))
     return prod(shape[2:]) if set(places) <= set(role.fan_in) else 1
 
 
-def _stored(shape: Dims) -> dict[Fan, Fraction]:
+def _stored(shape: Shape) -> dict[Fan, Fraction]:
     """What ``torch.nn.init`` computes from the shape alone."""
     rows = {Fan.ROWS: Fraction(shape[0])} if shape else {}
     if len(shape) < 2:
