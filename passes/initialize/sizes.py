@@ -4,7 +4,7 @@ A transposed convolution stored as (in 64, out 32, 3, 3) has fan_in 576 for the 
 contracts 64 x 3 x 3, and 288 for ``torch.nn.init``, which reads the second dimension.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import prod
 
@@ -45,44 +45,49 @@ def fans_of(
     return Fans(*pairs)
 
 
-def _sizes(role: ParameterRole, shape: Shape) -> dict[Fan, Fraction]:
-    total = prod(shape)
+def _sizes(role: ParameterRole, given: Shape) -> dict[Fan, Fraction]:
+    shape = [Fraction(size) for size in given]
+    total = _product(shape)
     if not total:
         return {}
-    fan_in = prod(shape[d] for d in role.fan_in)
     if not role.fan_in:
-        return {Fan.FAN_OUT: Fraction(total), **_stored(shape)}
-    fan_out = prod(shape[d] for d in role.fan_out) * _kernel(role, shape)
+        return {Fan.FAN_OUT: total, **_stored(shape)}
+    fan_in = _product(shape[d] for d in role.fan_in)
+    fan_out = _product(shape[d] for d in role.fan_out) * _kernel(role, shape)
     return {
-        Fan.FAN_IN: Fraction(fan_in),
-        Fan.FAN_OUT: Fraction(fan_out),
-        Fan.MEAN: Fraction(fan_in + fan_out, 2),
-        Fan.SPECTRAL: Fraction(fan_in**2, min(fan_in, fan_out)),
+        Fan.FAN_IN: fan_in,
+        Fan.FAN_OUT: fan_out,
+        Fan.MEAN: (fan_in + fan_out) / 2,
+        Fan.SPECTRAL: fan_in**2 / min(fan_in, fan_out),
         **_stored(shape),
     }
 
 
-def _kernel(role: ParameterRole, shape: Shape) -> int:
+def _kernel(role: ParameterRole, shape: Sequence[Fraction]) -> Fraction:
     """Places of a kernel: dimensions after the second that are contracted, all of them."""
     places = range(2, len(shape))
-    return prod(shape[2:]) if set(places) <= set(role.fan_in) else 1
+    return _product(shape[2:]) if set(places) <= set(role.fan_in) else Fraction(1)
 
 
-def _stored(shape: Shape) -> dict[Fan, Fraction]:
+def _stored(shape: Sequence[Fraction]) -> dict[Fan, Fraction]:
     """What ``torch.nn.init`` computes from the shape alone."""
-    rows = {Fan.ROWS: Fraction(shape[0])} if shape else {}
+    rows = {Fan.ROWS: shape[0]} if shape else {}
     if len(shape) < 2:
         return rows
-    places = prod(shape[2:])
+    places = _product(shape[2:])
     fan_in, fan_out = shape[1] * places, shape[0] * places
     return {
         **rows,
-        Fan.SECOND: Fraction(shape[1]),
-        Fan.STORED_IN: Fraction(fan_in),
-        Fan.STORED_OUT: Fraction(fan_out),
-        Fan.STORED_MEAN: Fraction(fan_in + fan_out, 2),
-        Fan.LARGEST: Fraction(max(shape[0], fan_in)),
+        Fan.SECOND: shape[1],
+        Fan.STORED_IN: fan_in,
+        Fan.STORED_OUT: fan_out,
+        Fan.STORED_MEAN: (fan_in + fan_out) / 2,
+        Fan.LARGEST: max(shape[0], fan_in),
     }
+
+
+def _product(sizes: Iterable[Fraction]) -> Fraction:
+    return prod(sizes, start=Fraction(1))
 
 
 def _beside(weight: Sizes) -> dict[Fan, Fraction]:
