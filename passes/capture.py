@@ -6,6 +6,7 @@ are flattened to tensors, so that a cache object or a dataclass in them does not
 
 import inspect
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -108,7 +109,8 @@ def _export(
     model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> torch.export.ExportedProgram:
     try:
-        with torch.random.fork_rng(devices=_cuda_devices(model)):
+        with torch.random.fork_rng(devices=_cuda_devices(model)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tracers warn of what only their users can change
             return torch.export.export(_Flat(model), tuple(args), dict(kwargs), strict=False)
     except Exception as error:
         raise CaptureError(

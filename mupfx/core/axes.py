@@ -36,7 +36,7 @@ class FactorClass:
     @property
     def ratio(self) -> Fraction | None:
         """Size over base size; None without a base model."""
-        return None if self.base_size is None else Fraction(self.size, self.base_size)
+        return Fraction(self.size, self.base_size) if self.base_size else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def is_one(size: Size) -> bool:
 
 def divides(divisor: Size, size: Size) -> bool:
     """Whether one size divides another in every model."""
-    return all(b % a == 0 for a, b in zip(divisor, size, strict=True))
+    return all(a and b % a == 0 for a, b in zip(divisor, size, strict=True))
 
 
 def quotient(size: Size, divisor: Size) -> Size:

@@ -79,7 +79,7 @@ def recognise(
     if sample.fill is not None:
         return Match(name, _filled(sample.fill), Status.CERTAIN, (), sample, base, "one value")
     fits = fits_of(sample, base, context)
-    if not fits and base is not None and not base.fill:
+    if not fits and base is not None and Fan.FAN_IN in context.fans.target:
         fits = _measured(sample, base, context.fans)
     unknown = Match(name, None, Status.UNKNOWN, (), sample, base)
     return decide(unknown, believed(fits, context) or fits, fits)
@@ -135,6 +135,8 @@ def _filled(value: float) -> Fit:
 
 def _measured(sample: Sample, base: Sample, fans: Fans) -> tuple[Fit, ...]:
     """Families of laws by how the std moved from base to target, whatever it is."""
+    if not base.std:
+        return ()
     moved = math.log(base.std / sample.std)
     error = 5 * math.hypot(sample.error, base.error) + 2e-3
     found = []
