@@ -430,7 +430,8 @@ def test_14_new_parameter_objects_have_the_old_numbers() -> None:
     logits = model(ids)
     other = copy.deepcopy(model)
     other.load_state_dict(copy.deepcopy(model.state_dict()), assign=True)
-    assert rates(other) == expected
+    found = rates(other)
+    assert {name: found[name] for name in expected} == expected
     assert torch.equal(other(ids), logits)
     assert torch.equal(functional_call(other, dict(model.named_parameters()), (ids,)), logits)
 
@@ -450,6 +451,7 @@ def one_process() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("one_process")
+@pytest.mark.filterwarnings("ignore:FSDP2-wrapped module")  # of any model that ends in a linear
 def test_14_sharding_keeps_the_plan() -> None:
     model, ids = tied(4), tokens(97, 2, 11)
     expected, logits, plan = rates(model), model(ids), mupfx.plan(model)
