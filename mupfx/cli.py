@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from mupfx.commands import options
 from mupfx.commands.options import Grow, Table
-from mupfx.commands.subject import Subject
+from mupfx.commands.subject import Subject, Wish
 from mupfx.errors import MupfxError, TargetError
 
 _WRONG_USAGE = 3
@@ -61,8 +61,9 @@ def inspect(  # noqa: PLR0913 - one a flag
     """Show what every axis and every parameter of a model is, and why."""
     from mupfx.commands.inspect import inspect as run  # noqa: PLC0415 - torch
 
-    subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow)
-    run(subject, as_json=as_json, every_layer=every_layer, dump_after=dump_after)
+    subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
+    name = None if dump_after is None else dump_after.value
+    run(subject, as_json=as_json, every_layer=every_layer, dump_after=name)
 
 
 @app.command()
@@ -78,6 +79,9 @@ def convert(  # noqa: PLR0913 - one a flag
     grow: options.GrowBy = Grow.HEADS,
     override: options.Overrides = None,
     parametrization: options.Rules = Table.MUP,
+    init: options.Laws = None,
+    strict: options.Strict = True,
+    hooks: options.Hooks = True,
     every_layer: options.EveryLayer = False,
     dump_after: options.DumpAfter = None,
     as_json: options.Json = False,
@@ -85,13 +89,12 @@ def convert(  # noqa: PLR0913 - one a flag
     """Convert a model and write its weights, its plan and its optimizer groups."""
     from mupfx.commands import convert as command  # noqa: PLC0415 - torch
 
-    subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow)
+    subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
+    wish = Wish(parametrization.value, init, strict, hooks)
     if dump_after is not None:
-        command.dump(subject, dump_after, parametrization=parametrization)
+        command.dump(subject, wish, dump_after.value)
         return
-    command.convert(
-        subject, out, parametrization=parametrization, as_json=as_json, every_layer=every_layer
-    )
+    command.convert(subject, wish, out, as_json=as_json, every_layer=every_layer)
 
 
 @app.command()
@@ -108,6 +111,9 @@ def explain(  # noqa: PLR0913 - one a flag
     grow: options.GrowBy = Grow.HEADS,
     override: options.Overrides = None,
     parametrization: options.Rules = Table.MUP,
+    init: options.Laws = None,
+    strict: options.Strict = True,
+    hooks: options.Hooks = True,
     as_json: options.Json = False,
 ) -> None:
     """Show the chain from the graph to the numbers of one parameter, with its sources."""
@@ -115,8 +121,9 @@ def explain(  # noqa: PLR0913 - one a flag
 
     subject = None
     if target is not None:
-        subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow)
-    run(parameter, subject, plan, parametrization=parametrization, as_json=as_json)
+        subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
+    wish = Wish(parametrization.value, init, strict, hooks)
+    run(parameter, subject, wish, plan, as_json=as_json)
 
 
 @app.command()

@@ -1,12 +1,12 @@
 """From what was typed to what is analysed: the model, its inputs, its base, the overrides."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from torch import nn
 
 from mupfx.commands.inputs import inputs
-from mupfx.commands.subject import Subject
+from mupfx.commands.subject import Subject, Texts, Wish
 from mupfx.commands.target import Example, arguments, load
 from mupfx.errors import TargetError
 
@@ -69,12 +69,19 @@ def base_depth(subject: Subject) -> int | dict[str, int] | None:
 
 def overrides(subject: Subject) -> dict[str, str] | None:
     """Read ``class=width`` pairs."""
-    pairs = dict(pair.partition("=")[::2] for pair in subject.overrides or ())
-    for name, kind in pairs.items():
-        if kind not in {"width", "finite"}:
-            raise TargetError(
-                f"`{name}={kind}` is no override", expected="class=width or class=finite"
-            )
+    return _pairs(subject.overrides, "class=width or class=finite", {"width", "finite"})
+
+
+def laws(wish: Wish) -> dict[str, str] | None:
+    """Read ``pattern=law`` pairs."""
+    return _pairs(wish.init, "pattern=law")
+
+
+def _pairs(texts: Texts, form: str, values: Collection[str] = ()) -> dict[str, str] | None:
+    pairs = dict(text.partition("=")[::2] for text in texts or ())
+    for name, value in pairs.items():
+        if not name or not value or (values and value not in values):
+            raise TargetError(f"`{name}={value}` is not understood", expected=form)
     return pairs or None
 
 

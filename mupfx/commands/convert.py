@@ -5,9 +5,9 @@ from pathlib import Path
 from torch import nn
 
 from mupfx import api
-from mupfx.commands.build import base, base_depth, example, overrides
+from mupfx.commands.build import base, base_depth, example, laws, overrides
 from mupfx.commands.inspect import inspect
-from mupfx.commands.subject import Subject
+from mupfx.commands.subject import Subject, Wish
 from mupfx.commands.terminal import progress, write, write_json, write_text
 from mupfx.core.plan import Plan
 from mupfx.errors import TargetError
@@ -16,9 +16,10 @@ from mupfx.render.document import Lines
 from mupfx.render.plan import plan_document
 
 PLAN = "plan"
+"""The pass after which everything is decided and nothing changed."""
 
 
-def converted(subject: Subject, parametrization: str) -> tuple[nn.Module, Plan]:
+def converted(subject: Subject, wish: Wish) -> tuple[nn.Module, Plan]:
     """Build the subject, convert it, and return its plan too.
 
     Raises:
@@ -38,18 +39,21 @@ def converted(subject: Subject, parametrization: str) -> tuple[nn.Module, Plan]:
             dict(made.kwargs),
             base=beside,
             base_depth=base_depth(subject),
-            parametrization=parametrization,
+            parametrization=wish.parametrization,
             grow=subject.grow,
+            strict=wish.strict,
             overrides=overrides(subject),
+            init=laws(wish),
+            hooks=wish.hooks,
         )
     return model, api.plan(model)
 
 
 def convert(
-    subject: Subject, folder: Path, *, parametrization: str, as_json: bool, every_layer: bool
+    subject: Subject, wish: Wish, folder: Path, *, as_json: bool, every_layer: bool
 ) -> None:
     """Convert, write the folder, and print the plan."""
-    model, plan = converted(subject, parametrization)
+    model, plan = converted(subject, wish)
     with progress(f"writing {folder}"):
         saved = save(model, plan, folder)
     if as_json:
@@ -58,18 +62,15 @@ def convert(
         write((*plan_document(plan, every_layer=every_layer), _written(saved)))
 
 
-def dump(subject: Subject, name: str, *, parametrization: str) -> None:
+def dump(subject: Subject, wish: Wish, name: str) -> None:
     """Print what one pass of a conversion made, and write nothing."""
-    if name != PLAN:
+    if name == PLAN:
+        write_text(api.dump(converted(subject, wish)[1], name))
+    else:
         inspect(subject, as_json=False, every_layer=True, dump_after=name)
-        return
-    _, plan = converted(subject, parametrization)
-    write_text(api.dump(plan, name))
 
 
 def _written(saved: Saved) -> Lines:
     lines = [str(path) for path in saved.files]
     lines += [f"`{name}` is `{kept}`, written once" for name, kept in saved.shared.items()]
-    if saved.hooked:
-        lines.append(f"not in the weights, but hooks of the model: {', '.join(saved.hooked)}")
     return Lines("written", tuple(lines))

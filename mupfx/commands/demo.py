@@ -1,11 +1,11 @@
 """``mupfx demo``: convert a small GPT, then train it at three widths, as it is and in muP."""
 
 from mupfx.commands.convert import converted
-from mupfx.commands.subject import Subject
-from mupfx.commands.terminal import counter, write, write_json
+from mupfx.commands.subject import Subject, Wish
+from mupfx.commands.terminal import counter, write, write_json, write_text
 from mupfx.demo.experiment import experiment
 from mupfx.demo.outcome import outcome
-from mupfx.demo.report import report
+from mupfx.demo.report import introduction, report
 from mupfx.demo.settings import Settings
 from mupfx.render.plan import plan_document
 
@@ -17,9 +17,10 @@ def demo(*, as_json: bool) -> None:
     settings = Settings()
     widest = settings.widths[-1]
     subject = Subject(TARGET, arguments=[f"width={widest}"], base=[str(settings.base)])
-    _, plan = converted(subject, "mup")
+    _, plan = converted(subject, Wish())
     if not as_json:
-        write(plan_document(plan))
+        write((*introduction(settings), *plan_document(plan)))
+        write_text("")
 
     with counter("training", settings.all_steps) as after_step:
         found = outcome(experiment(settings, after_step))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mupfx.commands.convert import converted
-from mupfx.commands.subject import Subject
+from mupfx.commands.subject import Subject, Wish
 from mupfx.commands.terminal import write, write_json
 from mupfx.core.plan import Plan
 from mupfx.errors import TargetError
@@ -12,25 +12,20 @@ from mupfx.render.explain import explain_dict, explain_document
 
 
 def explain(
-    parameter: str,
-    subject: Subject | None,
-    path: Path | None,
-    *,
-    parametrization: str,
-    as_json: bool,
+    parameter: str, subject: Subject | None, wish: Wish, path: Path | None, *, as_json: bool
 ) -> None:
     """Explain a parameter of a target, or of a plan that was written earlier."""
-    plan = _plan(subject, path, parametrization)
+    plan = _plan(subject, wish, path)
     if as_json:
         write_json(explain_dict(plan, parameter))
     else:
         write(explain_document(plan, parameter))
 
 
-def _plan(subject: Subject | None, path: Path | None, parametrization: str) -> Plan:
+def _plan(subject: Subject | None, wish: Wish, path: Path | None) -> Plan:
     match subject, path:
         case Subject(), None:
-            return converted(subject, parametrization)[1]
+            return converted(subject, wish)[1]
         case None, Path():
             return load_plan(path)
     raise TargetError(

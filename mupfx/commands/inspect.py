@@ -5,6 +5,7 @@ from mupfx.commands.build import base, base_depth, example, overrides
 from mupfx.commands.subject import Subject
 from mupfx.commands.terminal import progress, write, write_json, write_text
 from mupfx.core.analysis import Analysis
+from mupfx.errors import TargetError
 from mupfx.render.analysis import analysis_document
 
 
@@ -26,7 +27,13 @@ def analyze(subject: Subject) -> Analysis:
 
 
 def inspect(subject: Subject, *, as_json: bool, every_layer: bool, dump_after: str | None) -> None:
-    """Print an analysis, as tables, as JSON, or as what one pass made."""
+    """Print an analysis, as tables, as JSON, or as what one pass made.
+
+    Raises:
+        TargetError: The pass belongs to a conversion.
+    """
+    if dump_after == "plan":
+        raise TargetError("an analysis makes no plan", hint="mupfx convert --dump-after plan")
     analysis = analyze(subject)
     if dump_after is not None:
         write_text(api.dump(analysis, dump_after))

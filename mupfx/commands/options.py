@@ -33,7 +33,7 @@ class Table(StrEnum):
     SP = "sp"
 
 
-_TARGET = "package.module:callable or file.py:callable, returning model or (model, args[, kwargs])."
+_TARGET = "package.module:callable or file.py:callable; returns model or (model, args[, kwargs])."
 Target = Annotated[str, typer.Argument(help=_TARGET)]
 TargetOption = Annotated[str | None, typer.Option("--target", help=_TARGET)]
 Arguments = Annotated[
@@ -82,15 +82,30 @@ Overrides = Annotated[
     ),
 ]
 Rules = Annotated[Table, typer.Option("--parametrization", help="Table of exponents.")]
+Laws = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--init", metavar="PATTERN=LAW", help="Law of initialisation, where values do not tell."
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option(help="Refuse what is not certain enough to give a number, or warn.")
+]
+Hooks = Annotated[bool, typer.Option(help="Allow hooks for multipliers that no weight can carry.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 EveryLayer = Annotated[bool, typer.Option("--all", help="Print each layer, not one of a kind.")]
 DumpAfter = Annotated[
-    Pass | None, typer.Option("--dump-after", help="Print what this pass made, and stop.")
+    Pass | None,
+    typer.Option(
+        "--dump-after",
+        metavar="PASS",
+        help=f"Print what a pass made, and stop: {', '.join(Pass)}.",
+    ),
 ]
 Out = Annotated[
     Path,
     typer.Option(
-        "--out", metavar="DIR", help="Folder for weights.safetensors, plan.json, param_groups.json."
+        "--out", metavar="DIR", help="Folder for the weights, plan.json and param_groups.json."
     ),
 ]
 PlanFile = Annotated[

@@ -24,3 +24,14 @@ class Subject:
     overrides: Texts = None
     base_depth: Texts = None
     grow: str = "heads"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a conversion should do beyond its base."""
+
+    parametrization: str = "mup"
+    init: Texts = None
+    """``pattern=law``."""
+    strict: bool = True
+    hooks: bool = True

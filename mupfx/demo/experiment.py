@@ -1,6 +1,7 @@
 """Train the demo's model at several widths, as it is and in muP, with one learning rate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -19,7 +20,7 @@ _TEST_BATCH = 64
 
 def experiment(settings: Settings, after_step: Callable[[], None]) -> tuple[Run, ...]:
     """Train every width from every seed in both parametrizations."""
-    with torch.random.fork_rng(devices=()):
+    with torch.random.fork_rng(devices=()), _one_thread():
         return tuple(
             train(settings, parametrization, width, seed, after_step)
             for parametrization in (SP, MUP)
@@ -57,6 +58,17 @@ def train(
     with torch.no_grad():
         loss = _loss(model, tokens, targets).item()
     return Run(parametrization, width, measured, loss)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Matrices this small gain little from threads, and lose much to a busy neighbour."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _step(model: nn.Module, optimizer: Optimizer, tokens: Tensor, targets: Tensor) -> None:

@@ -5,6 +5,19 @@ from mupfx.demo.settings import Settings
 from mupfx.render.document import Column, Document, Lines, Row, Table
 
 
+def introduction(settings: Settings) -> Document:
+    """What the demo does."""
+    widths = ", ".join(map(str, settings.widths))
+    lines = (
+        f"converts a GPT of width {settings.widths[-1]} to muP, with width {settings.base} as base",
+        (
+            f"trains widths {widths} as they are (sp) and in muP (mup), {settings.seeds} seeds"
+            " each, on the text of Python's own library"
+        ),
+    )
+    return (Lines("demo", lines),)
+
+
 def report(outcome: Outcome, settings: Settings) -> Document:
     """Updates by layer, losses, and what follows."""
     return (

@@ -1,4 +1,4 @@
-"""A converted model as a folder: ``weights.safetensors``, ``plan.json``, ``param_groups.json``."""
+"""A converted model as a folder: ``plan.json``, ``param_groups.json``, ``weights.safetensors``."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from mupfx.core.plan import Plan
-from mupfx.errors import PlanError
+from mupfx.errors import MupfxError, PlanError
 from mupfx.export.groups import groups_dict
 from mupfx.export.weights import save_weights
 
@@ -23,19 +23,24 @@ class Saved:
     files: tuple[Path, ...]
     shared: Mapping[str, str]
     """Names that the weights file leaves out, with the name that holds their tensor."""
-    hooked: tuple[str, ...]
-    """Multipliers that are in no weight: the stock class alone does not apply them."""
 
 
 def save(model: nn.Module, plan: Plan, folder: Path) -> Saved:
-    """Write the three files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = (folder / WEIGHTS, folder / PLAN, folder / GROUPS)
-    shared = save_weights(model, files[0])
-    _write(files[1], plan.to_dict())
-    _write(files[2], groups_dict(plan))
-    hooked = tuple(site.name for site in plan.sites.values() if site.lowering == "hook")
-    return Saved(files, shared, hooked)
+    """Write the plan, the groups, and the weights where there are any.
+
+    Raises:
+        MupfxError: The folder cannot be written.
+    """
+    on_meta = any(parameter.is_meta for parameter in model.parameters())
+    names = (PLAN, GROUPS) if on_meta else (PLAN, GROUPS, WEIGHTS)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / PLAN, plan.to_dict())
+        _write(folder / GROUPS, groups_dict(plan))
+        shared = {} if on_meta else save_weights(model, folder / WEIGHTS)
+    except OSError as error:
+        raise MupfxError(f"cannot write `{folder}`", found=str(error)) from error
+    return Saved(tuple(folder / name for name in names), shared)
 
 
 def load_plan(path: Path) -> Plan:

@@ -13,8 +13,8 @@ _DECAY = "adamw"
 
 def plan_document(plan: Plan, *, every_layer: bool = False) -> Document:
     """What ``mupfx convert`` prints."""
-    tables = tuple(table for table in (plan_table(plan), site_table(plan)) if table.rows)
-    shown = tables if every_layer else tuple(collapse(table) for table in tables)
+    tables = (plan_table(plan), site_table(plan, every_site=every_layer))
+    shown = (table if every_layer else collapse(table) for table in tables if table.rows)
     notes = (Lines("notes", plan.notes),) if plan.notes else ()
     return (*shown, *notes)
 
@@ -23,24 +23,24 @@ def plan_table(plan: Plan) -> Table:
     """One row a parameter; every factor is relative to the value at the base."""
     parameters = plan.parameters.values()
     rates = _rate_columns(plan)
-    columns = (*_SIZES, *(Column(f"lr {title}", right=True) for title in rates), *_REST)
+    columns = (*_SIZES, *(Column(f"{title} lr", right=True) for title in rates), *_REST)
     rows = tuple(_row(parameter, tuple(rates.values())) for parameter in parameters)
-    return Table(f"plan: {plan.parametrization}", columns, rows)
+    return Table(f"plan: {plan.parametrization}, relative to the base", columns, rows)
 
 
-def site_table(plan: Plan) -> Table:
-    """One row a multiplier that belongs to no single weight."""
-    rows = tuple(_site_row(site) for site in plan.sites.values())
-    return Table("multipliers", _SITE_COLUMNS, rows)
+def site_table(plan: Plan, *, every_site: bool = False) -> Table:
+    """One row a multiplier that belongs to no single weight; those of 1 where all are wanted."""
+    sites = (site for site in plan.sites.values() if every_site or site.lowering != "none")
+    return Table("multipliers", _SITE_COLUMNS, tuple(_site_row(site) for site in sites))
 
 
 def number(value: float | None) -> str:
-    """A factor in at most six digits.
+    """A factor in at most four digits.
 
     >>> number(0.25), number(1.0), number(2**-0.5), number(None)
-    ('0.25', '1', '0.707107', '-')
+    ('0.25', '1', '0.7071', '-')
     """
-    return _NONE if value is None else f"{value:.6g}"
+    return _NONE if value is None else f"{value:.4g}"
 
 
 def std_factor(parameter: ParameterPlan) -> float:
@@ -63,7 +63,9 @@ def _rate_columns(plan: Plan) -> dict[str, str]:
     for family in _FAMILIES:
         rates = tuple(_rate(parameter, family) for parameter in plan.parameters.values())
         columns.setdefault(rates, []).append(family)
-    return {", ".join(families): families[0] for families in columns.values()}
+    titles = {"adam, adamw": "adam(w)"}
+    joined = {", ".join(families): families[0] for families in columns.values()}
+    return {titles.get(title, title): family for title, family in joined.items()}
 
 
 def _row(parameter: ParameterPlan, families: tuple[str, ...]) -> Row:
@@ -95,13 +97,13 @@ def _site_row(site: SitePlan) -> Row:
 _SIZES = (
     Column("parameter", varies=INDEX),
     Column("role"),
-    Column("fan-in", right=True),
-    Column("fan-out", right=True),
+    Column("in", right=True),
+    Column("out", right=True),
     Column("depth", right=True),
-    Column("init std", right=True),
+    Column("std", right=True),
     Column("rescale", right=True),
 )
-_REST = (Column("wd adamw", right=True), Column("multiplier", right=True))
+_REST = (Column("adamw wd", right=True), Column("mult", right=True))
 _SITE_COLUMNS = (
     Column("site", varies=NUMBER),
     Column("kind"),

@@ -1,6 +1,6 @@
-"""A document for whoever watches: colours, and sentences below their row where it gets narrow."""
+"""A document for whoever watches: colours, and tables that fit the terminal's width."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from rich.console import Console, Group, RenderableType
@@ -9,17 +9,17 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from mupfx.render.document import Column, Document, Lines, Table
-from mupfx.render.text import GAP, plain, widths
+from mupfx.render.layout import Layout, layout
+from mupfx.render.text import GAP, plain
 
 _INDENT = len(GAP)
-_SENTENCE = 30
-"""A sentence that has less room beside its row goes below it."""
+_FAINT = "bright_black"
 _STYLES = {
     "input": "cyan",
     "hidden": "green",
     "output": "magenta",
     "vector": "blue",
-    "scalar": "bright_black",
+    "scalar": _FAINT,
     "width": "green",
     "assumed": "yellow",
     "unknown": "red",
@@ -42,39 +42,27 @@ def _lines(part: Lines) -> RenderableType:
 
 
 def _table(table: Table, available: int) -> RenderableType:
-    sizes = _sizes(table, available)
-    titles = [Text(column.title, style="bright_black") for column in table.columns]
-    parts: list[RenderableType] = [_line(titles, sizes, table.columns)]
-    for row in table.rows:
-        cells = [Text(cell, style=_STYLES.get(cell, "")) for cell in row]
-        parts.append(_line(cells, sizes, table.columns))
-        parts += [_below(cell) for cell, size in zip(row, sizes, strict=True) if size == 0]
-    return Group(*parts)
+    where = layout(table, available)
+    titles = [Text(column.title, style=_FAINT) for column in table.columns]
+    rows = [[Text(cell, style=_STYLES.get(cell, "")) for cell in row] for row in table.rows]
+    shown = [_line(titles, where, table.columns)]
+    return Group(*shown, *(part for row in rows for part in _row(row, where, table.columns)))
 
 
-def _sizes(table: Table, available: int) -> list[int]:
-    """Widths that fit, the widest columns cut first; 0 where a sentence goes below its row."""
-    sizes = widths(table)
-    sentences = [at for at, column in enumerate(table.columns) if column.wraps]
-    room = available - _INDENT * (len(sizes) + 1)
-    others = room - sum(size for at, size in enumerate(sizes) if at not in sentences)
-    for at in sentences:
-        sizes[at] = min(sizes[at], others) if others >= min(sizes[at], _SENTENCE) else 0
-    while sum(sizes) > room and max(sizes) > 1:
-        sizes[sizes.index(max(sizes))] -= 1
-    return sizes
+def _row(
+    cells: Sequence[Text], where: Layout, columns: Sequence[Column]
+) -> Iterator[RenderableType]:
+    yield from (cells[at] for at in where.above)
+    yield _line(cells, where, columns)
+    for at in where.below:
+        yield Padding(Text(cells[at].plain, style=_FAINT), (0, 0, 0, 2 * _INDENT))
 
 
-def _line(cells: Sequence[Text], sizes: Sequence[int], columns: Sequence[Column]) -> Grid:
-    """One row; equal sizes on every row keep the columns in line."""
+def _line(cells: Sequence[Text], where: Layout, columns: Sequence[Column]) -> RenderableType:
+    """The columns beside each other; equal sizes on every row keep them in line."""
     grid = Grid.grid(padding=(0, _INDENT, 0, 0))
-    beside = [at for at, size in enumerate(sizes) if size]
-    for at in beside:
+    for at, size in zip(where.beside, where.sizes, strict=True):
         justify: Literal["left", "right"] = "right" if columns[at].right else "left"
-        grid.add_column(width=sizes[at], justify=justify, overflow="fold")
-    grid.add_row(*(cells[at] for at in beside))
-    return grid
-
-
-def _below(sentence: str) -> Padding:
-    return Padding(Text(sentence, style="bright_black"), (0, 0, 0, 2 * _INDENT))
+        grid.add_column(width=size, justify=justify, overflow="fold")
+    grid.add_row(*(cells[at] for at in where.beside))
+    return Padding(grid, (0, 0, 0, _INDENT)) if where.above else grid

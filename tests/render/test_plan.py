@@ -34,13 +34,13 @@ def plan() -> Plan:
 
 def test_plan() -> None:
     assert plain(plan_document(plan())) == snapshot("""\
-plan: mup
-  parameter   role    fan-in  fan-out  depth  init std  rescale  lr sgd  lr adam, adamw  wd adamw  multiplier
-  0.weight    input        1        4      1         1        1       4               1         1           1
-  {0,2}.bias  vector       1        4      1         1        1       4               1         1           1
-  2.weight    hidden       4        4      1       0.5        1       1            0.25         4           1
-  4.weight    output       4        1      1      0.25        1    0.25            0.25         4           1
-  4.bias      scalar       1        1      1         1        1       1               1         1           1
+plan: mup, relative to the base
+  parameter   role    in  out  depth   std  rescale  sgd lr  adam(w) lr  adamw wd  mult
+  0.weight    input    1    4      1     1        1       4           1         1     1
+  {0,2}.bias  vector   1    4      1     1        1       4           1         1     1
+  2.weight    hidden   4    4      1   0.5        1       1        0.25         4     1
+  4.weight    output   4    1      1  0.25        1    0.25        0.25         4     1
+  4.bias      scalar   1    1      1     1        1       1           1         1     1
 
 multipliers
   site  kind       multiplier  lowering  into      source
