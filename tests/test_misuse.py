@@ -97,8 +97,10 @@ def test_base_of_another_depth() -> None:
 
 
 def test_base_of_another_depth_that_is_told() -> None:
-    model, args, kwargs = gpt.gpt(layers=3)
-    mupfx.convert(model, args, kwargs, base=gpt.gpt(1, layers=2)[0], base_depth=4)
+    """The std of its last projections falls with depth, which values alone do not tell."""
+    (model, args, kwargs), base = gpt.gpt(layers=3), gpt.gpt(1, layers=2)[0]
+    laws = {"h.*.c_proj.weight": "constant"}
+    mupfx.convert(model, args, kwargs, base=base, base_depth=4, init=laws)
     parameters = mupfx.plan(model).parameters
     inside = [p.depth_ratio for p in parameters.values() if p.branch]
     outside = [p.depth_ratio for p in parameters.values() if not p.branch]
@@ -375,10 +377,10 @@ class Noisy(nn.Module):
 
 def test_conversion_of_a_noisy_model_changes_parameters_alone() -> None:
     """Running statistics, counters, generators, flags and the user's own hooks stay."""
-    model = Noisy()
+    model, base, inputs = Noisy(), Noisy(23), floats(3, 7)
     model.inner.register_forward_hook(lambda *_: None)
     before = fingerprint(model)
-    mupfx.convert(model, (floats(3, 7),), base=Noisy(23))
+    mupfx.convert(model, inputs, base=base)
     after = fingerprint(model)
     moved = {name for name, value in after["tensors"].items() if value != before["tensors"][name]}
     assert moved == {"readout.weight", "readout.bias"}
