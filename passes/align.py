@@ -11,10 +11,14 @@ from collections.abc import Sequence
 
 from torch import fx
 
+from mupfx.core.axes import Axes, Use
+from mupfx.core.ops import is_pick, packet
 from mupfx.core.program import Program, shape_of
 from mupfx.errors import BaseError
+from mupfx.tables.linear_ops import KEEPING, PARTIAL
 
 Twins = dict[fx.Node, fx.Node]
+Shapes = dict[str, list[int]]
 
 
 def align(program: Program, base: Program) -> Twins:
@@ -35,6 +39,39 @@ def align(program: Program, base: Program) -> Twins:
             twins.setdefault(source, other)
     _check_ranks(twins)
     return twins
+
+
+def shapes_by_uses(program: Program, axes: Axes, base: Program, theirs: Axes) -> Shapes | None:
+    """Base shapes of parameters where the graphs differ only in how values are passed on.
+
+    Dropout, checkpoints or masks may be there in one and not in the other; what computes must be
+    the same ops in the same order. None where it is not.
+    """
+    if _computing(program) != _computing(base):
+        return None
+    mine, other = list(axes.uses), list(theirs.uses)
+    if [_use_key(u) for u in mine] != [_use_key(u) for u in other]:
+        return None
+    return {
+        a.parameter: list(base.shapes[b.parameter]) for a, b in zip(mine, other, strict=True)
+    }
+
+
+def _use_key(use: Use) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    return use.op, use.fan_in, use.fan_out
+
+
+def _computing(program: Program) -> list[str]:
+    """Ops that change values, on the way from a parameter."""
+    behind: set[fx.Node] = set()
+    found = []
+    for node in program.graph.nodes:
+        if node.name in program.parameters or any(n in behind for n in node.all_input_nodes):
+            behind.add(node)
+            passes = is_pick(node) or packet(node) in KEEPING | PARTIAL
+            if node.op == "call_function" and not passes:
+                found.append(str(packet(node)).removesuffix("_"))
+    return found
 
 
 def _ops(program: Program) -> list[fx.Node]:

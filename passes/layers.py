@@ -4,30 +4,37 @@ from collections.abc import Iterator, Mapping
 
 from mupfx.core.axes import Axes, Use
 from mupfx.core.base import Ratios
+from mupfx.core.program import Program
 from mupfx.core.structure import Streams
 from mupfx.errors import BaseError
 
 
-def require_even_growth(axes: Axes, streams: Streams, ratios: Ratios) -> None:
-    """Compare branches that do the same.
+def require_even_growth(program: Program, axes: Axes, streams: Streams, ratios: Ratios) -> None:
+    """Compare branches that run the same ops in the same order.
 
     Raises:
         BaseError: A dimension grew by another ratio than in the first branch of its kind.
     """
-    first: dict[tuple[object, ...], list[Use]] = {}
-    for uses in _branches(axes, streams):
-        key = tuple((u.op, u.fan_in, u.fan_out) for u in uses)
-        model = first.setdefault(key, uses)
+    first: dict[tuple[str, ...], list[Use]] = {}
+    for ops, uses in _branches(program, axes, streams):
+        model = first.setdefault(ops, uses)
         for mine, other in zip(uses, model, strict=True):
             _compare(axes, ratios, mine.parameter, other.parameter)
 
 
-def _branches(axes: Axes, streams: Streams) -> Iterator[list[Use]]:
+def _branches(
+    program: Program, axes: Axes, streams: Streams
+) -> Iterator[tuple[tuple[str, ...], list[Use]]]:
+    """Ops and parameter uses of every branch, in the order of the graph."""
+    order = {node.name: i for i, node in enumerate(program.graph.nodes)}
+    targets = {node.name: str(node.target) for node in program.graph.nodes}
     by_node: dict[str, list[Use]] = {}
     for use in axes.uses:
         by_node.setdefault(use.node, []).append(use)
     for branch in streams.branches:
-        yield [use for node, uses in by_node.items() if node in branch.nodes for use in uses]
+        names = sorted(branch.nodes, key=order.__getitem__)
+        uses = [use for name in names for use in by_node.get(name, ())]
+        yield tuple(targets[name] for name in names), uses
 
 
 def _compare(axes: Axes, ratios: Ratios, mine: str, other: str) -> None:

@@ -38,10 +38,11 @@ def _lazy(model: nn.Module) -> ModelError | None:
 
 
 def _quantized(model: nn.Module) -> ModelError | None:
-    names = [n for n, p in model.named_parameters() if _is_quantized(p)]
-    names += [n for n, value in _state(model) if _is_packed(value)]
-    if not names:
+    found = {n: p.dtype for n, p in model.named_parameters() if _is_quantized(p)}
+    found |= dict.fromkeys((n for n, value in _state(model) if _is_packed(value)), torch.qint8)
+    if not found:
         return None
+    names = [f"{name} {str(dtype).removeprefix('torch.')}" for name, dtype in found.items()]
     return ModelError(
         "quantized weights cannot be rescaled or trained",
         where=_list(names),

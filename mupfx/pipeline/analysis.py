@@ -14,7 +14,7 @@ from mupfx.core.program import Program
 from mupfx.core.structure import Streams
 from mupfx.core.vocabulary import Kind, Status
 from mupfx.errors import BaseError
-from mupfx.passes.align import align
+from mupfx.passes.align import Twins, align, shapes_by_uses
 from mupfx.passes.axes import infer_axes
 from mupfx.passes.capture import capture
 from mupfx.passes.layers import require_even_growth
@@ -46,9 +46,9 @@ def run_analysis(
     captured = capture(model, args, kwargs)
     program = normalize(captured)
     beside = _base_program(base, args, kwargs)
-    twins = {} if beside is None else align(program, beside)
+    base, twins = _line_up(base, program, beside, options)
     axes = infer_axes(program, twins=twins, grow=options.grow)
-    if beside is not None:
+    if twins:
         _require_agreement(axes)
     axes = with_overrides(axes, options.overrides)
     streams = find_streams(program, axes)
@@ -56,7 +56,7 @@ def run_analysis(
     if ratios is not None:
         axes = _with_base(axes, ratios)
         ratios = replace(ratios, depth=_depths(streams, beside, options))
-        require_even_growth(axes, streams, ratios)
+        require_even_growth(program, axes, streams, ratios)
     axes = _label_streams(axes, streams)
     roles = assign_roles(program, axes)
     sites = find_sites(program, axes, roles, twins=twins)
@@ -70,6 +70,22 @@ def _base_program(
     if base is None or base.model is None:
         return None
     return normalize(capture(base.model, args, kwargs))
+
+
+def _line_up(
+    base: Given | None, program: Program, beside: Program | None, options: Options
+) -> tuple[Given | None, Twins]:
+    """Twins where the graphs are alike; else the base's shapes, where what computes is."""
+    if beside is None:
+        return base, {}
+    try:
+        return base, align(program, beside)
+    except BaseError:
+        mine = infer_axes(program, grow=options.grow)
+        shapes = shapes_by_uses(program, mine, beside, infer_axes(beside, grow=options.grow))
+        if shapes is None:
+            raise
+        return Given(shapes=shapes), {}
 
 
 def _require_agreement(axes: Axes) -> None:

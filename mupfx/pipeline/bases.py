@@ -1,7 +1,7 @@
 """Every form a base can take, brought to one of four."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from mupfx.errors import BaseError
 from mupfx.integrations.microsoft_mup import read_bsh
 
 Base = int | Mapping[str, int] | nn.Module | Callable[[], nn.Module] | str | Path
-Shapes = Mapping[str, list[int | None]]
+Shapes = Mapping[str, Sequence[int | None]]
 
 FORMS = "an int, a dict of class sizes, a module, a factory, a base file or a .bsh file"
 

@@ -67,7 +67,8 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
     fans = _fans(analysis, roles, ratios)
     values = dict(model.named_parameters())
     hints = Hints(request.init, _base_values(analysis, request.base), documented_laws(model))
-    parameters = plan_init(values, parameters, fans, hints, strict=request.strict)
+    reached = {name: p for name, p in parameters.items() if name in analysis.roles}
+    parameters |= plan_init(values, reached, fans, hints, strict=request.strict)
     parameters, sites, hooks = _place_sites(analysis, ratios, parameters, request)
     on_meta = any(p.is_meta for p in values.values())
     plan = Plan(
