@@ -9,7 +9,7 @@ from mupfx.errors import PlanError
 from mupfx.render.document import Column, Document, Lines, Row, Table
 from mupfx.render.plan import number, std_factor
 
-_LIKELY = 5
+_LIKELY = 3
 """How many similar names an error suggests."""
 
 

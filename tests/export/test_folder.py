@@ -82,9 +82,15 @@ def test_folder(tmp_path: Path) -> None:
     plan = plan_at(4)
     saved = save(model(), plan, tmp_path / "new" / "folder")
     names = [path.name for path in saved.files]
-    assert names == ["weights.safetensors", "plan.json", "param_groups.json"]
-    assert load_plan(saved.files[1]) == plan
-    assert json.loads(saved.files[2].read_text()) == groups_dict(plan)
+    assert names == ["plan.json", "param_groups.json", "weights.safetensors"]
+    assert load_plan(saved.files[0]) == plan
+    assert json.loads(saved.files[1].read_text()) == groups_dict(plan)
+
+
+def test_on_meta_there_are_no_weights(tmp_path: Path) -> None:
+    saved = save(model().to("meta"), plan_at(4), tmp_path)
+    assert [path.name for path in saved.files] == ["plan.json", "param_groups.json"]
+    assert sorted(tmp_path.iterdir()) == sorted(saved.files)
 
 
 def test_groups() -> None:
@@ -159,4 +165,4 @@ def test_no_file(tmp_path: Path) -> None:
 def test_plan_survives_the_file(tmp_path: Path) -> None:
     plan = plan_at(3)
     files = save(model(), plan, tmp_path).files
-    assert load_plan(files[1]).to_dict() == plan.to_dict()
+    assert load_plan(files[0]).to_dict() == plan.to_dict()
