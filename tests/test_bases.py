@@ -1,5 +1,6 @@
 """Every way of saying what the base is gives the same numbers."""
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 import mupfx
-from tests.zoo.models import gpt, small
+from tests.zoo.models import gpt, hugging_face, small
 from tests.zoo.models.common import Built, tokens
 
 
@@ -93,6 +94,17 @@ def test_the_base_is_only_looked_at() -> None:
     converted(gpt.gpt(), base)
     assert base.training
     assert all(torch.equal(value, base.state_dict()[name]) for name, value in before.items())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_base_may_be_in_the_other_mode(training: bool) -> None:  # noqa: FBT001
+    """Dropout is there in one and not in the other."""
+    model, args, kwargs = hugging_face.gpt2()
+    base = hugging_face.gpt2(1)[0]
+    expected = converted((copy.deepcopy(model), args, kwargs), copy.deepcopy(base))
+    found = converted((model.train(training), args, kwargs), base.train(not training))
+    assert model.training == training
+    assert numbers(found) == numbers(expected)
 
 
 def test_head_size_grows_when_the_user_says_so() -> None:

@@ -173,10 +173,11 @@ def test_gradient_checkpointing_of_a_converted_model(name: str) -> None:
 
 def test_conversion_of_a_checkpointed_model() -> None:
     """The regions that checkpointing makes are entered, not skipped."""
-    model, args, kwargs = hugging_face.llama(2)
-    assert isinstance(model, transformers.PreTrainedModel)
-    model.activation_checkpointing_enable({"use_reentrant": False})
-    mupfx.convert(model.train(), args, kwargs, base=hugging_face.llama(1)[0])
+    (model, args, kwargs), base = hugging_face.llama(2), hugging_face.llama(1)[0]
+    for m in (model, base):
+        assert isinstance(m, transformers.PreTrainedModel)
+        m.activation_checkpointing_enable({"use_reentrant": False})
+    mupfx.convert(model.train(), args, kwargs, base=base.train())
     assert numbers(model) == numbers(converted("llama"))
 
 

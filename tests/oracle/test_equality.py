@@ -50,7 +50,7 @@ def reached(name: str) -> list[str]:
     return [p for p in Oracle.read(name).parameters if p != "cls.predictions.bias"]
 
 
-def factors(model: nn.Module, optimizer: Optimizer, **hyper: float) -> dict[str, dict[str, Any]]:
+def factors(model: nn.Module, optimizer: Optimizer, **hyper: Any) -> dict[str, dict[str, Any]]:
     """The group each parameter is in, by its name."""
     names = {p: name for name, p in model.named_parameters()}
     groups = mupfx.param_groups(model, optimizer=optimizer, lr=1.0, **hyper)
@@ -144,7 +144,7 @@ def test_sites(name: str) -> None:
     assert len(moved) == len(logits) + len(tied)
 
 
-STEPS = {
+STEPS: dict[str, tuple[Optimizer, dict[str, Any]]] = {
     "sgd": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-2}),
     "nesterov": (torch.optim.SGD, {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
     "adam": (torch.optim.Adam, {"lr": 1e-3, "eps": 1e-30}),
