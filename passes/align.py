@@ -8,6 +8,7 @@ has whole repetitions more; a repeated node then has the same twin as the one a 
 """
 
 from collections.abc import Sequence
+from math import prod
 
 from torch import fx
 
@@ -15,7 +16,7 @@ from mupfx.core.axes import Axes, Use
 from mupfx.core.ops import is_pick, packet
 from mupfx.core.program import Program, shape_of
 from mupfx.errors import BaseError
-from mupfx.tables.linear_ops import KEEPING, PARTIAL
+from mupfx.tables.linear_ops import JOINS, KEEPING, PARTIAL
 
 Twins = dict[fx.Node, fx.Node]
 Shapes = dict[str, list[int]]
@@ -69,9 +70,15 @@ def _computing(program: Program) -> list[str]:
         if node.name in program.parameters or any(n in behind for n in node.all_input_nodes):
             behind.add(node)
             passes = is_pick(node) or packet(node) in KEEPING | PARTIAL
-            if node.op == "call_function" and not passes:
+            if node.op == "call_function" and not passes and not _joins_nothing(node):
                 found.append(str(packet(node)).removesuffix("_"))
     return found
+
+
+def _joins_nothing(node: fx.Node) -> bool:
+    """Whether a concatenation has one part only that is not empty, as an empty cache makes it."""
+    sizes = [prod(shape_of(n) or ()) for n in node.all_input_nodes]
+    return packet(node) in JOINS and sum(size > 0 for size in sizes) == 1
 
 
 def _ops(program: Program) -> list[fx.Node]:

@@ -81,6 +81,8 @@ class Context:
 
 def fits_of(sample: Sample, base: Sample | None, context: Context) -> tuple[Fit, ...]:
     """Every known law that explains the values, here and at the base, least surprising first."""
+    if not sample.drawn:
+        return ()
     if sample.orthogonal:
         return tuple(_orthogonal(sample, context.fans))
     found = [
@@ -112,7 +114,7 @@ def surprise(sample: Sample, distribution: Distribution, std: float) -> float | 
 def has_shape(sample: Sample, distribution: Distribution) -> bool:
     """Whether centre, tails and largest value are those of the distribution, whatever its std."""
     root = math.sqrt(sample.count)
-    if not sample.std or abs(sample.mean) > LIMIT_STD_ERRORS * sample.std / root:
+    if not sample.drawn or abs(sample.mean) > LIMIT_STD_ERRORS * sample.std / root:
         return False
     shape = SHAPES[distribution]
     off, error = sample.kurtosis - shape.kurtosis, shape.spread / root
@@ -172,7 +174,7 @@ def _divided(fit: Fit, layers: int) -> Fit:
     return replace(
         fit,
         std=fit.std / math.sqrt(layers),
-        prior=fit.prior + (RARE if uniform else LAST_RESORT),
+        prior=fit.prior + (RARE if uniform else 2 * RARE),
         layers=layers,
     )
 

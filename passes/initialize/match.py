@@ -18,7 +18,7 @@ from mupfx.passes.initialize.sample import Sample, measure
 from mupfx.tables.init_laws import LAST_RESORT, RARE, SHAPES
 
 RIVALS = math.log(1000)
-IMPLAUSIBLE = 24.0
+IMPLAUSIBLE = 20.0
 """Surprise of a law beyond which it is as good as unknown."""
 COARSE = 0.025
 """Relative error of a std from which on coincidences are to be expected."""
@@ -135,7 +135,7 @@ def _filled(value: float) -> Fit:
 
 def _measured(sample: Sample, base: Sample, fans: Fans) -> tuple[Fit, ...]:
     """Families of laws by how the std moved from base to target, whatever it is."""
-    if not base.std:
+    if not sample.drawn or not base.drawn:
         return ()
     moved = math.log(base.std / sample.std)
     error = 5 * math.hypot(sample.error, base.error) + 2e-3

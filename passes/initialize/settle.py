@@ -14,7 +14,7 @@ from mupfx.core.init_law import Distribution, Fan
 from mupfx.core.vocabulary import Status
 from mupfx.passes.initialize.fit import Context, Fit, fits_of, fixed, surprise
 from mupfx.passes.initialize.match import Match, believed, decide
-from mupfx.tables.init_laws import SHAPES
+from mupfx.tables.init_laws import RARE, SHAPES
 
 _MEASURES = (Fan.FAN_IN, Fan.FAN_OUT, Fan.MEAN)
 UNSEEN = 10.0
@@ -79,8 +79,7 @@ def _again(match: Match, context: Context, sure: Sequence[Match], seen: Collecti
 
 def _weighed(fit: Fit, seen: Collection[Key]) -> Fit:
     """A fit with the surprise that no other tensor has its law."""
-    unseen = 2 * UNSEEN if fit.law.fan is Fan.ONE else UNSEEN
-    more = 0.0 if fit.key in seen else unseen
+    more = 0.0 if fit.key in seen else UNSEEN
     return replace(fit, surprise=fit.surprise + more, prior=fit.prior + more)
 
 
@@ -110,7 +109,7 @@ def _shared(match: Match, sure: Sequence[Match]) -> list[Fit]:
         if other.fit is not None and other.fit.law.distribution in SHAPES:
             found.setdefault(other.fit.std, replace(other.fit, like=other.name))
     nats = {std: _joint(match, fit) for std, fit in found.items()}
-    return [replace(found[std], surprise=n + UNSEEN) for std, n in nats.items() if n is not None]
+    return [replace(found[std], surprise=n + RARE) for std, n in nats.items() if n is not None]
 
 
 def _joint(match: Match, fit: Fit) -> float | None:
