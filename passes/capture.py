@@ -136,7 +136,8 @@ def _user_frame(error: BaseException) -> str | None:
     ours = __name__.partition(".")[0]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = frame.filename.replace("\\", "/")
-        if not any(f"/{package}/" in path for package in ("torch", ours, "passes")):
+        generated = path.startswith("<")
+        if not generated and not any(f"/{p}/" in path for p in ("torch", ours, "passes")):
             return f"{path.rsplit('/', 1)[-1]}:{frame.lineno} {frame.line}"
     return None
 
