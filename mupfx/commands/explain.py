@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from mupfx.commands.convert import converted
 from mupfx.commands.subject import Subject, Wish
 from mupfx.commands.terminal import write, write_json
 from mupfx.core.plan import Plan
 from mupfx.errors import TargetError
-from mupfx.export.folder import load_plan
+from mupfx.export.plan_file import load_plan
 from mupfx.render.explain import explain_dict, explain_document
 
 
@@ -25,6 +24,8 @@ def explain(
 def _plan(subject: Subject | None, wish: Wish, path: Path | None) -> Plan:
     match subject, path:
         case Subject(), None:
+            from mupfx.commands.convert import converted  # noqa: PLC0415 - torch
+
             return converted(subject, wish)[1]
         case None, Path():
             return load_plan(path)

@@ -1,16 +1,15 @@
 """A converted model as a folder: ``plan.json``, ``param_groups.json``, ``weights.safetensors``."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from mupfx.core.plan import Plan
-from mupfx.errors import MupfxError, PlanError
+from mupfx.errors import MupfxError
 from mupfx.export.groups import groups_dict
+from mupfx.export.plan_file import write_json
 from mupfx.export.weights import save_weights
 
 WEIGHTS, PLAN, GROUPS = "weights.safetensors", "plan.json", "param_groups.json"
@@ -35,27 +34,9 @@ def save(model: nn.Module, plan: Plan, folder: Path) -> Saved:
     names = (PLAN, GROUPS) if on_meta else (PLAN, GROUPS, WEIGHTS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / PLAN, plan.to_dict())
-        _write(folder / GROUPS, groups_dict(plan))
+        write_json(folder / PLAN, plan.to_dict())
+        write_json(folder / GROUPS, groups_dict(plan))
         shared = {} if on_meta else save_weights(model, folder / WEIGHTS)
     except OSError as error:
         raise MupfxError(f"cannot write `{folder}`", found=str(error)) from error
     return Saved(tuple(folder / name for name in names), shared)
-
-
-def load_plan(path: Path) -> Plan:
-    """Read ``plan.json``.
-
-    Raises:
-        PlanError: There is no such file, or it holds no plan.
-    """
-    try:
-        return Plan.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise PlanError(f"cannot read `{path}`: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PlanError(f"`{path}` holds no plan", found=str(error)) from error
-
-
-def _write(path: Path, data: dict[str, Any]) -> None:
-    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

@@ -22,8 +22,9 @@ def explain_document(plan: Plan, name: str) -> Document:
     parameter = plan.parameters[planned_name(plan, name)]
     sizes = " x ".join(map(str, parameter.shape)) or "scalar"
     sites = sites_of(plan, parameter.name)
+    also = f" and {', '.join(parameter.tied_to)}" if parameter.tied_to else ""
     return (
-        Lines(f"{parameter.name}  [{sizes}]  {parameter.role}", _chain(parameter, plan)),
+        Lines(f"{parameter.name}{also}  [{sizes}]  {parameter.role}", _chain(parameter, plan)),
         _ratio_table(parameter),
         _factor_table(parameter),
         *(_site_lines(site) for site in sites),
@@ -60,8 +61,14 @@ def planned_name(plan: Plan, name: str) -> str:
 
 
 def sites_of(plan: Plan, name: str) -> tuple[SitePlan, ...]:
-    """Sites whose multiplier went into one parameter."""
-    return tuple(site for site in plan.sites.values() if name in site.target)
+    """Sites whose multiplier went into a parameter, or into a hook of a module that holds it."""
+    names = (name, *plan.parameters[name].tied_to)
+    homes = {*names, *(each.rpartition(".")[0] for each in names)}
+    return tuple(
+        site
+        for site in plan.sites.values()
+        if any(target.partition(":")[0] in homes for target in site.target)
+    )
 
 
 def _chain(parameter: ParameterPlan, plan: Plan) -> tuple[str, ...]:
@@ -117,7 +124,7 @@ def _power(power: Power | None) -> str:
 
 
 def _site_lines(site: SitePlan) -> Lines:
-    where = f"{site.lowering} into {', '.join(site.target)}"
+    where = f"{site.lowering}: {', '.join(site.target)}"
     return Lines(
         f"{site.kind} site {site.name}",
         (site.evidence, f"x {number(site.multiplier)} = {site.power}, {where}", site.source),

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SOURCE = """
 import torch
 
@@ -37,7 +39,8 @@ def test_an_error_is_on_stderr_alone(tmp_path: Path) -> None:
     assert "\x1b" not in done.stderr
 
 
-def test_help_needs_no_torch(tmp_path: Path) -> None:
-    code = "import sys, mupfx.cli; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("module", ["mupfx.cli", "mupfx.commands.explain"])
+def test_help_and_plans_need_no_torch(tmp_path: Path, module: str) -> None:
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
     assert done.returncode == 0

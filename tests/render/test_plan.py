@@ -85,7 +85,7 @@ factors on your own values
 
 attention site s0
   matmul contracts head_dim before a softmax
-  x 0.5 = head_dim^-1/2, fold into 2.weight
+  x 0.5 = head_dim^-1/2, fold: 2.weight
   a paper, Table 1\
 """)
 
