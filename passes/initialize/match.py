@@ -51,8 +51,10 @@ class Match:
         """Where laws that grow differently fit, the likeliest of each growth; else nothing."""
         if self.fit is not None:
             return ()
-        ordered = sorted(self.near, key=lambda fit: -fit.surprise)
-        return tuple({f"{fit.growth:.9g}": fit for fit in ordered}.values())[::-1]
+        likeliest: dict[str, Fit] = {}
+        for fit in sorted(self.near, key=lambda fit: fit.surprise):
+            likeliest.setdefault(f"{fit.growth:.9g}", fit)
+        return tuple(likeliest.values())
 
     @property
     def random(self) -> bool:

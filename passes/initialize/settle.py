@@ -14,11 +14,13 @@ from mupfx.core.init_law import Distribution, Fan
 from mupfx.core.vocabulary import Status
 from mupfx.passes.initialize.fit import Context, Fit, fits_of, fixed, surprise
 from mupfx.passes.initialize.match import Match, believed, decide
-from mupfx.tables.init_laws import RARE, SHAPES
+from mupfx.tables.init_laws import SHAPES
 
 _MEASURES = (Fan.FAN_IN, Fan.FAN_OUT, Fan.MEAN)
 UNSEEN = 10.0
 """Surprise of a law that no other tensor of the model has."""
+SHARED = 1.0
+"""Surprise of the std of another tensor, which no size of its own explains."""
 
 Key = tuple[str, Fan, float | None, bool]
 
@@ -32,8 +34,8 @@ def settle(matches: Mapping[str, Match], contexts: Mapping[str, Context]) -> dic
         name: match if match.status is Status.CERTAIN else _again(match, contexts[name], sure, seen)
         for name, match in matches.items()
     }
-    lost = [m for m in again.values() if _lost(m, contexts[m.name])]
-    return {name: _pooled(m, lost, contexts) if m in lost else m for name, m in again.items()}
+    lost = {name: m for name, m in again.items() if _lost(m, contexts[name])}
+    return again | {name: _pooled(m, lost.values(), contexts) for name, m in lost.items()}
 
 
 def _lost(match: Match, context: Context) -> bool:
@@ -69,8 +71,9 @@ def _again(match: Match, context: Context, sure: Sequence[Match], seen: Collecti
     own = fits_of(match.sample, match.base_sample, context)
     if match.fit is not None and (not own or believed(own, context)):
         return match
-    weighed = (_weighed(fit, seen) for fit in own)
-    again = decide(match, (*weighed, *_shared(match, sure)), own)
+    weighed = tuple(_weighed(fit, seen) for fit in own)
+    explained = any(fit.key in seen for fit in own)
+    again = decide(match, weighed if explained else (*weighed, *_shared(match, sure)), own)
     if again.fit is None:
         return again
     like = [m.name for m in sure if m.fit is not None and m.fit.key == again.fit.key]
@@ -83,16 +86,16 @@ def _weighed(fit: Fit, seen: Collection[Key]) -> Fit:
     return replace(fit, surprise=fit.surprise + more, prior=fit.prior + more)
 
 
-def _pooled(match: Match, lost: Sequence[Match], contexts: Mapping[str, Context]) -> Match:
+def _pooled(match: Match, lost: Collection[Match], contexts: Mapping[str, Context]) -> Match:
     """One std in tensors of different sizes depends on none of them, round or not."""
     peers = [other for other in lost if _same_std(match, other)]
     sizes = [contexts[other.name].fans.target for other in peers]
     pooled = all(len({s[fan] for s in sizes}) > 1 for fan in _MEASURES)
     if not pooled or match.sample is None:
         return match
-    others = ", ".join(other.name for other in peers if other.name != match.name)
+    others = [other.name for other in peers if other.name != match.name]
     fit = fixed(Distribution.OTHER, match.sample.std, 0.0)
-    return replace(match, fit=fit, status=Status.ASSUMED, why=f"the std of {others}")
+    return replace(match, fit=fit, status=Status.ASSUMED, why=f"the std of {', '.join(others[:3])}")
 
 
 def _same_std(one: Match, other: Match) -> bool:
@@ -109,7 +112,7 @@ def _shared(match: Match, sure: Sequence[Match]) -> list[Fit]:
         if other.fit is not None and other.fit.law.distribution in SHAPES:
             found.setdefault(other.fit.std, replace(other.fit, like=other.name))
     nats = {std: _joint(match, fit) for std, fit in found.items()}
-    return [replace(found[std], surprise=n + RARE) for std, n in nats.items() if n is not None]
+    return [replace(found[std], surprise=n + SHARED) for std, n in nats.items() if n is not None]
 
 
 def _joint(match: Match, fit: Fit) -> float | None:
