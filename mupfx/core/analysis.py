@@ -35,6 +35,16 @@ class Analysis:
     """Nodes of the base's graph, where a base model was given."""
 
     @property
+    def parameters(self) -> Mapping[str, ParameterRole]:
+        """What each parameter is, by name."""
+        return self.roles
+
+    @property
+    def classes(self) -> Mapping[str, FactorClass]:
+        """Factor classes by name."""
+        return self.axes.classes
+
+    @property
     def unreached(self) -> tuple[str, ...]:
         """Parameters that the example never touched."""
         return self.program.unreached
