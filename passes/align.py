@@ -53,9 +53,7 @@ def shapes_by_uses(program: Program, axes: Axes, base: Program, theirs: Axes) ->
     mine, other = list(axes.uses), list(theirs.uses)
     if [_use_key(u) for u in mine] != [_use_key(u) for u in other]:
         return None
-    return {
-        a.parameter: list(base.shapes[b.parameter]) for a, b in zip(mine, other, strict=True)
-    }
+    return {a.parameter: list(base.shapes[b.parameter]) for a, b in zip(mine, other, strict=True)}
 
 
 def _use_key(use: Use) -> tuple[str, tuple[int, ...], tuple[int, ...]]:

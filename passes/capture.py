@@ -42,11 +42,12 @@ def capture(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
             node.meta["parameter"] = parameters[node.name]
     reached = {parameters[n.name] for n in graph.nodes if n.name in parameters and n.users}
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    constants = _placed(signature.inputs_to_lifted_tensor_constants, {})
     return Program(
         graph=graph,
         frontend="export",
         parameters=parameters,
-        buffers=_placed(signature.inputs_to_buffers, {}),
+        buffers=_placed(signature.inputs_to_buffers, {}) | constants,
         inputs=tuple(signature.user_inputs),
         shapes=shapes,
         tied=tied(model),

@@ -55,7 +55,7 @@ def module_of(node: fx.Node) -> str:
 def source_line(node: fx.Node) -> str:
     """The innermost line of user code behind a node, as ``file.py:12 code``; else its module."""
     frames = [f for f in str(node.meta.get("stack_trace") or "").split('File "') if f.strip()]
-    theirs = [f for f in frames if "/torch/" not in f.replace("\\", "/").partition('"')[0]]
+    theirs = [f for f in frames if not _is_ours(f.replace("\\", "/").partition('"')[0])]
     if not theirs:
         return module_of(node)
     path, _, rest = theirs[-1].partition('"')
@@ -63,6 +63,10 @@ def source_line(node: fx.Node) -> str:
     number = place.split(",")[1].replace("line", "").strip()
     name = path.replace("\\", "/").rsplit("/", 1)[-1]
     return f"{name}:{number} {code.strip().partition(chr(10))[0].strip()}".strip()
+
+
+def _is_ours(path: str) -> bool:
+    return any(f"/{package}/" in path for package in ("torch", "mupfx/passes"))
 
 
 def _line(node: fx.Node, names: Mapping[str, str]) -> str:

@@ -50,6 +50,7 @@ def run_analysis(
     axes = infer_axes(program, twins=twins, grow=options.grow)
     if twins:
         _require_agreement(axes)
+    axes = _label_streams(axes, find_streams(program, axes))
     axes = with_overrides(axes, options.overrides)
     streams = find_streams(program, axes)
     ratios = None if base is None else _ratios(base, axes, streams)
@@ -57,7 +58,6 @@ def run_analysis(
         axes = _with_base(axes, ratios)
         ratios = replace(ratios, depth=_depths(streams, beside, options))
         require_even_growth(program, axes, streams, ratios)
-    axes = _label_streams(axes, streams)
     roles = assign_roles(program, axes)
     sites = find_sites(program, axes, roles, twins=twins)
     findings = tuple(_findings(program, axes, ratios))

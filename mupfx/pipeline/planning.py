@@ -64,6 +64,7 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
     parameters = assign(
         roles, ratios, request.parametrization, FAMILIES, _branches(analysis, ratios)
     )
+    parameters = {n: _with_evidence(analysis, p, roles[n]) for n, p in parameters.items()}
     fans = _fans(analysis, roles, ratios)
     values = dict(model.named_parameters())
     hints = Hints(request.init, _base_values(analysis, request.base), documented_laws(model))
@@ -110,6 +111,16 @@ def require_settled(analysis: Analysis) -> None:
             found=", ".join(f"{r} at {u.where or u.node}" for r, u in role.uses),
             hint="give each use a parameter of its own",
         )
+
+
+def _with_evidence(
+    analysis: Analysis, parameter: ParameterPlan, role: ParameterRole
+) -> ParameterPlan:
+    """Before the role, a sentence for every factor of the parameter's axes."""
+    names = dict.fromkeys(c for axis in role.axes for c in axis)
+    classes = [analysis.axes.classes[name] for name in names]
+    sentences = [f"{c.label} {c.size} is {c.kind} ({c.status}): {c.evidence}" for c in classes]
+    return replace(parameter, evidence=(*sentences, *parameter.evidence))
 
 
 def _some(names: tuple[str, ...], limit: int = 4) -> str:

@@ -15,8 +15,10 @@ from mupfx.passes.axis_rules import (
     elementwise,
     indexing,
     normalization,
+    parts,
     recurrent,
     reduction,
+    space,
     view,
 )
 from mupfx.passes.axis_rules.tracker import Rule, Rules
@@ -39,8 +41,10 @@ RULES = _union(
     elementwise.RULES,
     indexing.RULES,
     normalization.RULES,
+    parts.RULES,
     recurrent.RULES,
     reduction.RULES,
+    space.RULES,
     view.RULES,
 )
 

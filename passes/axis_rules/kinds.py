@@ -180,8 +180,10 @@ def _heads(facts: Facts, answers: Answers) -> None:
         if not inner or not outer:
             continue
         stay = _neighbours(facts, inner, outer) if facts.grow == "head_dim" else inner
-        word = "head counts" if stay is not inner else "the size that two activations share"
-        evidence = f"{word} stay, by grow={facts.grow!r} (products of activations at {node.name})"
+        word = (
+            "head counts stay" if stay is not inner else "the size that two activations share stays"
+        )
+        evidence = f"{word}, by grow={facts.grow!r} (a product of activations at {node.name})"
         for factor in stay:
             answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
 

@@ -87,7 +87,7 @@ def fits_of(sample: Sample, base: Sample | None, context: Context) -> tuple[Fit,
         return tuple(_orthogonal(sample, context.fans))
     found = [
         replace(fit, surprise=total)
-        for fit in (*_by_size(context), *_constants(sample), *_residual(sample, context))
+        for fit in (*_constants(sample), *_by_size(context), *_residual(sample, context))
         if (total := _total(fit, sample, base, context.layers)) is not None
     ]
     return tuple(sorted(found, key=lambda fit: fit.surprise))

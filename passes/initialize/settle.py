@@ -59,9 +59,9 @@ def _repeated(matches: Mapping[str, Match], contexts: Mapping[str, Context]) -> 
 
 
 def _spanning(matches: Collection[Match]) -> set[Key]:
-    """Laws that explain three different stds and more; a constant explains one."""
-    found = {(fit.key, round(fit.std, 12)) for match in matches for fit in match.near}
-    counts = Counter(key for key, _ in found)
+    """Usual laws that explain three different stds and more; a constant explains one."""
+    near = [fit for match in matches for fit in match.near if not fit.prior]
+    counts = Counter(key for key, _ in {(fit.key, round(fit.std, 12)) for fit in near})
     return {key for key, count in counts.items() if count > 2 and key[1] is not Fan.ONE}
 
 
@@ -81,8 +81,8 @@ def _again(match: Match, context: Context, sure: Sequence[Match], seen: Collecti
 
 
 def _weighed(fit: Fit, seen: Collection[Key]) -> Fit:
-    """A fit with the surprise that no other tensor has its law."""
-    more = 0.0 if fit.key in seen else UNSEEN
+    """A rare law is no surprise where it was met before, and any other is."""
+    more = -fit.prior if fit.key in seen else UNSEEN
     return replace(fit, surprise=fit.surprise + more, prior=fit.prior + more)
 
 
