@@ -82,7 +82,9 @@ def _again(match: Match, context: Context, sure: Sequence[Match], seen: Collecti
 
 def _weighed(fit: Fit, seen: Collection[Key]) -> Fit:
     """A rare law is no surprise where it was met before, and any other is."""
-    more = -fit.prior if fit.key in seen else UNSEEN
+    counted = fit.law.fan is Fan.ONE and fit.layers > 1
+    known = 0.0 if counted else -fit.prior
+    more = known if fit.key in seen else UNSEEN
     return replace(fit, surprise=fit.surprise + more, prior=fit.prior + more)
 
 

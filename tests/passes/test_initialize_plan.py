@@ -220,8 +220,8 @@ def test_ambiguous() -> None:
 the values of 'blocks.0.weight' fit laws of initialisation that scale differently
   where: blocks.0.weight [2500, 2500], std 0.01996, kurtosis 3.00
   expected: one law, or several that grow alike from the base to this width
-  found: lecun_normal: std fan_in^-1/2 (factor 1); or constant_normal: std 0.02 at every width (factor 0.5)
-  hint: pass init={'blocks.0.weight': 'lecun_normal'} or init={'blocks.0.weight': 'constant'}, or a base that has values\
+  found: constant_normal: std 0.02 at every width (factor 0.5); or lecun_normal: std fan_in^-1/2 (factor 1)
+  hint: pass init={'blocks.0.weight': 'constant'} or init={'blocks.0.weight': 'lecun_normal'}, or a base that has values\
 """)
 
 
