@@ -14,7 +14,7 @@ from torch import fx
 
 from mupfx.core.axes import Axes, Use
 from mupfx.core.ops import is_pick, packet
-from mupfx.core.program import Program, shape_of
+from mupfx.core.program import Program, shape_of, source_line
 from mupfx.errors import BaseError
 from mupfx.tables.linear_ops import JOINS, KEEPING, PARTIAL
 
@@ -142,14 +142,19 @@ def _check_ranks(twins: Twins) -> None:
 
 def _other_architecture(program: Program, base: Program) -> BaseError:
     mine, theirs = _ops(program), _ops(base)
-    keys = [_key(n) for n in theirs]
-    at = _common([_key(n) for n in mine], keys)
-    found = keys[at].partition("/")[0] if at < len(keys) else "the end of the graph"
-    wanted = _key(mine[at]).partition("/")[0] if at < len(mine) else "the end of the graph"
+    at = _common([_key(n) for n in mine], [_key(n) for n in theirs])
     return BaseError(
         "the base is of another architecture",
-        where=f"op {at} of {len(mine)} here and {len(theirs)} in the base",
-        expected=wanted,
-        found=found,
+        where=f"op {at + 1} of {len(mine)} here, of {len(theirs)} in the base",
+        expected=_shown(mine, at),
+        found=_shown(theirs, at),
         hint="give the same model at another width (or an int: the residual width at the base)",
     )
+
+
+def _shown(ops: Sequence[fx.Node], at: int) -> str:
+    """An op and the line of the model that asks for it."""
+    if at >= len(ops):
+        return "the end of the graph"
+    line = source_line(ops[at])
+    return str(ops[at].target) + (f", {line}" if line else "")

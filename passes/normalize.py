@@ -1,4 +1,4 @@
-"""Normalise: one flat graph, without checks and without nodes that nobody reads.
+"""Normalise: one flat graph, without checks of metadata.
 
 Regions that export wraps (no-grad, autocast, checkpoint) are inlined, so that later passes see one
 list of ops::
@@ -18,13 +18,13 @@ _Values = dict[fx.Node, object]
 
 
 def normalize(program: Program) -> Program:
-    """The program with regions inlined and dead nodes dropped."""
+    """The program with regions inlined and assertions dropped."""
     graph = fx.Graph()
     values: _Values = {}
     root = program.graph.owning_module
     for node in program.graph.nodes:
         _copy(graph, node, values, root)
-    _drop_unread(graph)
+    _drop_assertions(graph)
     return replace(program, graph=graph)
 
 
@@ -74,15 +74,9 @@ def _inline(graph: fx.Graph, node: fx.Node, body: fx.GraphModule, values: _Value
     return None
 
 
-def _drop_unread(graph: fx.Graph) -> None:
+def _drop_assertions(graph: fx.Graph) -> None:
+    """Nodes that make no tensor and that nobody reads; what is computed in vain stays."""
     for node in reversed(list(graph.nodes)):
-        if node.op in ("placeholder", "output") or node.users:
-            continue
-        if node.op == "call_function" and _writes(node):
-            continue
-        graph.erase_node(node)
-
-
-def _writes(node: fx.Node) -> bool:
-    schema = getattr(node.target, "_schema", None)
-    return schema is not None and schema.is_mutable
+        silent = node.op == "get_attr" or node.meta.get("val") is None
+        if node.op in ("call_function", "get_attr") and not node.users and silent:
+            graph.erase_node(node)

@@ -80,12 +80,12 @@ def test_the_saved_base_is_json_with_a_schema(tmp_path: Path) -> None:
     assert json.loads(saved(tmp_path).read_text())["schema"] == 1
 
 
-def test_a_plan_is_a_base_too(tmp_path: Path) -> None:
-    """A converted model's hyperparameters are those of the base it had, so that is the base."""
+def test_a_plan_is_no_base(tmp_path: Path) -> None:
+    """Its model is not the one that was tuned, and that one's shapes are not in it."""
     first = converted(gpt.gpt(), gpt.gpt(1)[0])
     (tmp_path / "plan.json").write_text(json.dumps(mupfx.plan(first).to_dict()))
-    second = converted(gpt.gpt(), tmp_path / "plan.json")
-    assert numbers(first) == numbers(second)
+    with pytest.raises(mupfx.BaseError, match="save_base"):
+        converted(gpt.gpt(), tmp_path / "plan.json")
 
 
 def test_the_base_is_only_looked_at() -> None:

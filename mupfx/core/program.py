@@ -53,11 +53,12 @@ def module_of(node: fx.Node) -> str:
 
 
 def source_line(node: fx.Node) -> str:
-    """The innermost line of user code behind a node, as ``file.py:12 code``; else its module."""
+    """The innermost line of user code behind a node, ``file.py:12 code``; else its module."""
     frames = [f for f in str(node.meta.get("stack_trace") or "").split('File "') if f.strip()]
     theirs = [f for f in frames if not _is_ours(f.replace("\\", "/").partition('"')[0])]
     if not theirs:
-        return module_of(node)
+        module = module_of(node)
+        return f"module {module}" if module else ""
     path, _, rest = theirs[-1].partition('"')
     place, _, code = rest.partition("\n")
     number = place.split(",")[1].replace("line", "").strip()

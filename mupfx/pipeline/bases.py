@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -98,15 +99,26 @@ def _read_file(path: Path) -> Shapes:
         return read_bsh(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if "shapes" in data:
-            return {str(name): list(shape) for name, shape in data["shapes"].items()}
-        return {str(name): list(p["shape"]) for name, p in data["parameters"].items()}
+        if "parametrization" in data:
+            return _shapes_of_plan(path, data["parameters"])
+        return {str(name): list(shape) for name, shape in data["shapes"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BaseError(
             f"{path.name} is no base file",
-            expected="what mupfx.save_base or mupfx convert wrote",
+            expected="what mupfx.save_base wrote: parameter shapes of the base",
             found=f"{type(error).__name__}: {error}",
         ) from error
+
+
+def _shapes_of_plan(path: Path, parameters: Mapping[str, Any]) -> Shapes:
+    """The plan of a base converted at its own size; another's base shapes are not in it."""
+    if all(set(p["ratios"]) == {"1"} for p in parameters.values()):
+        return {str(name): list(p["shape"]) for name, p in parameters.items()}
+    raise BaseError(
+        f"{path.name} is the plan of a wider model, and the shapes of its base are not in it",
+        expected="what mupfx.save_base wrote, or the plan of the base itself",
+        hint="mupfx.save_base(base_model, 'base.json'), then base='base.json'",
+    )
 
 
 def write_base(shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from mupfx.passes.axis_rules.factors import Dims, Size
+from mupfx.passes.axis_rules.factors import Dims, Size, fresh
 
 Shapes = Mapping[fx.Node, tuple[Any, ...]]
 
@@ -39,9 +39,9 @@ class Call:
         return value if isinstance(value, fx.Node) and self.env.get(value) is not None else None
 
     def dims(self, node: fx.Node) -> Dims:
-        """Dimensions of one tensor-valued node."""
-        dims: Dims = self.env[node]
-        return dims
+        """Dimensions of one tensor-valued node; new ones where nothing was found out."""
+        dims = self.env.get(node)
+        return dims if isinstance(dims, tuple) else tuple(fresh(s) for s in self.sizes(node))
 
     def sizes(self, node: fx.Node) -> list[Size]:
         """Sizes of a node's dimensions, in this model and its base."""

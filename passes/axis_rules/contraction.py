@@ -31,14 +31,19 @@ Operand = tuple[fx.Node, str]
 """A tensor and one label a dimension."""
 
 
-def contract(
+def contract(  # noqa: PLR0913 - an einsum and its two exceptions
     tracker: Tracker,
     call: Call,
     operands: Sequence[Operand],
     out: str,
     dims_of: Mapping[fx.Node, Dims] | None = None,
+    *,
+    alone: str = "",
 ) -> Dims:
-    """Einsum: join equal labels, record what is summed over, return the result's dimensions."""
+    """Einsum: join equal labels, record what is summed over, return the result's dimensions.
+
+    ``alone`` are labels of one operand that are contracted all the same: a kernel's extent.
+    """
     given = dims_of or {}
     dims = [given.get(node) or call.dims(node) for node, _ in operands]
     joined: dict[str, Dim] = {}
@@ -49,20 +54,25 @@ def contract(
                 joined[label] = tracker.merge_origins(joined[label], dim)
             elif dim or label not in joined:
                 joined[label] = dim
-    record(tracker, call, operands, dims, out)
+    record(tracker, call, operands, dims, (out, alone))
     return tuple(joined.get(label, ()) for label in out)
 
 
 def record(
-    tracker: Tracker, call: Call, operands: Sequence[Operand], dims: Sequence[Dims], out: str
+    tracker: Tracker,
+    call: Call,
+    operands: Sequence[Operand],
+    dims: Sequence[Dims],
+    labels: tuple[str, str],
 ) -> None:
     """Note parameter uses, weight-by-weight contractions, and activation-by-activation ones."""
-    summed = {x for _, labels in operands for x in labels} - set(out)
-    shared = {x for x in summed if sum(x in labels for _, labels in operands) > 1}
+    out, alone = labels
+    summed = {x for _, mine in operands for x in mine} - set(out)
+    shared = {x for x in summed if sum(x in mine for _, mine in operands) > 1} | set(alone)
     weights = [i for i, (node, _) in enumerate(operands) if tracker.is_weight(node)]
     pieces = [
-        [p for label, dim in zip(labels, axes, strict=True) if label in shared for p in expand(dim)]
-        for (_, labels), axes in zip(operands, dims, strict=True)
+        [p for label, dim in zip(mine, axes, strict=True) if label in shared for p in expand(dim)]
+        for (_, mine), axes in zip(operands, dims, strict=True)
     ]
     if weights and len(weights) == len(operands):
         for contracted in pieces:
@@ -70,7 +80,7 @@ def record(
         return
     others = [i for i in range(len(operands)) if i not in weights]
     for i in weights:
-        _note_weight(tracker, call, operands[i], pieces[i], dims[i])
+        _note_weight(tracker, call, operands[i], pieces[i], dims[i], shared=shared)
         _note_bridge(tracker, call, [operands[j][0] for j in others], pieces[i], dims[i])
     for left, right in pairwise(others):
         _note_match(tracker, call, (operands[left][0], operands[right][0]), pieces[left])
@@ -82,12 +92,20 @@ def _note_inner(tracker: Tracker, call: Call, contracted: Sequence[Piece]) -> No
             tracker.inner.setdefault(origin, call.node.name)
 
 
-def _note_weight(
-    tracker: Tracker, call: Call, operand: Operand, contracted: Sequence[Piece], dims: Dims
+def _note_weight(  # noqa: PLR0913 - everything that is known of one operand
+    tracker: Tracker,
+    call: Call,
+    operand: Operand,
+    contracted: Sequence[Piece],
+    dims: Dims,
+    *,
+    shared: set[str],
 ) -> None:
-    node, _ = operand
+    node, labels = operand
     where = call.node.name
-    tracker.use(call, node, contracted=contracted)
+    places = [i for i, label in enumerate(labels) if label in shared]
+    kept = [p for i, dim in enumerate(dims) if i not in places for p in expand(dim)]
+    tracker.use(call, node, contracted=contracted, kept=kept, places=places)
     mark(contracted, CONTRACTED, where)
     inside = {id(p.factor.root()) for p in contracted}
     for dim in dims:
@@ -202,7 +220,8 @@ def mv(tracker: Tracker, call: Call) -> Dims:
 
 def dot(tracker: Tracker, call: Call) -> Dims:
     """``y = a[m] b[m]``."""
-    return contract(tracker, call, [(call["self"], "m"), (call["tensor"], "m")], "")
+    left, right = call.tensors() if len(call.tensors()) > 1 else call.tensors() * 2
+    return contract(tracker, call, [(left, "m"), (right, "m")], "")
 
 
 def outer(tracker: Tracker, call: Call) -> Dims:

@@ -32,28 +32,7 @@ def _dense(tracker: Tracker, call: Call, x: fx.Node, w: fx.Node, *, turned: bool
     kernel = labels(len(call.out) - 2, start=64)
     operands = [(x, "ni" + space), (w, ("io" if turned else "oi") + kernel)]
     dims = {x: (*call.dims(x)[:2], *(() for _ in space))}
-    result = contract(tracker, call, operands, "no" + space, dims)
-    _kernel_use(tracker, call, w)
-    return result[1]
-
-
-def _kernel_use(tracker: Tracker, call: Call, w: fx.Node) -> None:
-    """The kernel's extent is summed over as well: it belongs to the fan-in."""
-    if not tracker.is_weight(w):
-        return
-    last = tracker.uses.pop()
-    contracted = [p for dim in call.dims(w)[2:] for p in expand(dim)]
-    kept = [
-        p
-        for dim in call.dims(w)[:2]
-        for p in expand(dim)
-        if _within(p.origins, last.fan_in, last.parameter)
-    ]
-    tracker.use(call, w, contracted=[*kept, *contracted])
-
-
-def _within(origins: frozenset[tuple[str, int]], dims: tuple[int, ...], parameter: str) -> bool:
-    return any(name == parameter and dim in dims for name, dim in origins)
+    return contract(tracker, call, operands, "no" + space, dims, alone=kernel)[1]
 
 
 def _grouped(tracker: Tracker, call: Call, x: fx.Node, w: fx.Node, *, turned: bool) -> Dim:
@@ -68,8 +47,8 @@ def _grouped(tracker: Tracker, call: Call, x: fx.Node, w: fx.Node, *, turned: bo
     _join(tracker, call, mine[1], inner)
     if tracker.is_weight(w):
         spatial = [p for dim in call.dims(w)[2:] for p in expand(dim)]
-        columns_too = [] if turned else expand(columns)
-        tracker.use(call, w, contracted=[*(expand(inner) if turned else columns_too), *spatial])
+        places = () if turned else range(1, len(call.dims(w)))
+        tracker.use(call, w, contracted=[*expand(inner), *spatial], places=places)
         mark(inner, CONTRACTED, call.node.name)
     return (*stored[0], *made) if _per(out, groups) != (1,) * len(out) else stored[0]
 

@@ -87,8 +87,8 @@ def _complete(use: Use, tracker: Tracker, shown: Mapping[str, tuple[Axis, ...]])
     rank = len(shown.get(use.parameter, ()))
     inner = [d for d in range(rank) if (use.parameter, d) in tracker.inner and d not in use.fan_in]
     fan_in = use.fan_in if use.fan_in or use.index else tuple(inner)
-    rest = tuple(d for d in range(rank) if d not in fan_in and d not in use.index)
-    return replace(use, fan_in=fan_in, fan_out=rest)
+    rest = (d for d in range(rank) if d not in fan_in and d not in use.index)
+    return replace(use, fan_in=fan_in, fan_out=tuple(sorted({*rest, *use.fan_out})))
 
 
 def _label_heads(

@@ -20,7 +20,7 @@ def embedding(tracker: Tracker, call: Call) -> Dims:
     rows, *rest = call.dims(weight)
     mark(rows, Reason.INDEX, f"{call.node.name} looks it up")
     if tracker.is_weight(weight):
-        tracker.use(call, weight, index=expand(rows))
+        tracker.use(call, weight, index=expand(rows), index_places=[0])
         mark([p for dim in rest for p in dim], MADE, call.node.name)
     return (*call.dims(indices), *rest)
 
@@ -31,7 +31,7 @@ def embedding_bag(tracker: Tracker, call: Call) -> list[Dims]:
     rows, columns = call.dims(weight)
     mark(rows, Reason.INDEX, f"{call.node.name} looks it up")
     if tracker.is_weight(weight):
-        tracker.use(call, weight, index=expand(rows))
+        tracker.use(call, weight, index=expand(rows), index_places=[0])
     bags = tuple(fresh(size) for size in call.outs[0][:1])
     return [(*bags, columns), *(tuple(fresh(s) for s in sizes) for sizes in call.outs[1:])]
 
@@ -49,7 +49,7 @@ def index(tracker: Tracker, call: Call) -> Dims:
     shape = call.out[first : first + count]
     taken = _taken(tracker, call, tensors, shape)
     if tracker.is_weight(node) and looked_up:
-        tracker.use(call, node, index=looked_up)
+        tracker.use(call, node, index=looked_up, index_places=indexed)
     rest = [dim for i, dim in enumerate(dims) if i not in indexed]
     return (*rest[:first], *taken, *rest[first:])
 

@@ -142,6 +142,16 @@ def _whole(call: Call, nodes: Sequence[fx.Node], axis: int) -> Dim:
     return (Piece(factor, origins),)
 
 
+def glu(tracker: Tracker, call: Call) -> Dims:
+    """``a * sigmoid(b)`` of the two halves of an axis."""
+    dims = list(call.dims(source(call)))
+    axis = call["dim"] % len(dims)
+    two = tuple(2 for _ in call.out[axis])
+    count, dims[axis] = tracker.reshape(call, [dims[axis]], [two, call.out[axis]])
+    mark(count, Reason.PARTS, f"{call.node.name} takes two halves apart")
+    return tuple(dims)
+
+
 def stack(tracker: Tracker, call: Call) -> Dims:
     """A new axis, as long as the list in the code."""
     nodes = list(call["tensors"])
@@ -170,6 +180,7 @@ RULES: Rules = {
     **dict.fromkeys((aten.split, aten.split_with_sizes, aten.chunk, aten.tensor_split), take_apart),
     aten.unbind: unbind,
     **dict.fromkeys((aten.cat, aten.concat), cat),
+    aten.glu: glu,
     aten.stack: stack,
     **dict.fromkeys((aten.pad, aten.constant_pad_nd), pad),
 }

@@ -11,13 +11,15 @@ import torch
 from torch import fx
 
 from mupfx.core.vocabulary import Reason
-from mupfx.passes.axis_rules.call import Call
+from mupfx.passes.axis_rules.call import Call, is_tensor
 from mupfx.passes.axis_rules.factors import Dim, Dims, expand, fresh, mark
 from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, Rules, Tracker
 
 aten = torch.ops.aten
 
-GATES = {aten.lstm: 4, aten.gru: 3, aten.rnn_tanh: 1, aten.rnn_relu: 1}
+KERNELS = {aten.lstm: 4, aten.gru: 3, aten.rnn_tanh: 1, aten.rnn_relu: 1}
+CELLS = {aten.lstm_cell: 4, aten.gru_cell: 3, aten.rnn_tanh_cell: 1, aten.rnn_relu_cell: 1}
+GATES = {**KERNELS, **CELLS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,17 @@ def _cell(tracker: Tracker, call: Call, cell: Cell, feature: Dim) -> Dim:
     return state
 
 
+def cell(tracker: Tracker, call: Call) -> Dims | list[Dims]:
+    """``lstm_cell``, ``gru_cell``: one step of one layer."""
+    names = ("w_ih", "w_hh", "b_ih", "b_hh")
+    rows = tuple(n for n in map(call.tensor, names) if n is not None)
+    state = _cell(tracker, call, Cell(rows, rows[:2], None), call.dims(call["input"])[-1])
+    hidden = call["hx"][0] if isinstance(call["hx"], list | tuple) else call["hx"]
+    tracker.unify(call, call.dims(hidden)[-1], state)
+    result = (*call.dims(call["input"])[:-1], state)
+    return result if is_tensor(call.node) else [result for _ in call.outs]
+
+
 def _rows(tracker: Tracker, call: Call, cell: Cell, gates: int) -> Dim:
     hidden: Dim = ()
     for node in cell.rows:
@@ -109,4 +122,4 @@ def _both(call: Call, state: Dim, directions: int) -> Dim:
     return (*both, *state)
 
 
-RULES: Rules = dict.fromkeys(GATES, recurrent)
+RULES: Rules = {**dict.fromkeys(KERNELS, recurrent), **dict.fromkeys(CELLS, cell)}

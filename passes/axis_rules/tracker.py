@@ -119,18 +119,30 @@ class Tracker:
         """Whether a node is weight-like."""
         return node in self.sources
 
-    def use(
+    def use(  # noqa: PLR0913 - each is a way in which an axis can be met
         self,
         call: Call,
         weight: fx.Node,
         *,
         contracted: Iterable[Piece] = (),
         index: Iterable[Piece] = (),
+        kept: Iterable[Piece] = (),
+        places: Iterable[int] = (),
+        index_places: Iterable[int] = (),
         companion: str | None = None,
     ) -> None:
-        """Record that the parameters behind a weight-like node meet an activation here."""
+        """Record that the parameters behind a weight-like node meet an activation here.
+
+        ``places`` are the dimensions of ``weight`` itself that are contracted, ``index_places``
+        those looked up: where it is a parameter, axes of size one count too, which have no pieces.
+        """
         fan_in = {origin for piece in contracted for origin in piece.origins}
+        fan_out = {origin for piece in kept for origin in piece.origins}
         looked_up = {origin for piece in index for origin in piece.origins}
+        if weight.op == "placeholder":
+            (parameter,) = self.sources[weight]
+            fan_in |= {(parameter, place) for place in places}
+            looked_up |= {(parameter, place) for place in index_places}
         self.used.add(call.node.name)
         for name in sorted(self.sources[weight]):
             self.uses.append(
@@ -139,7 +151,7 @@ class Tracker:
                     node=call.node.name,
                     op=str(call.node.target),
                     fan_in=tuple(sorted(d for p, d in fan_in if p == name)),
-                    fan_out=(),
+                    fan_out=tuple(sorted(d for p, d in fan_out if p == name)),
                     index=tuple(sorted(d for p, d in looked_up if p == name)),
                     where=source_line(call.node),
                     companion=companion if companion != name else None,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import fx
 
+from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dims, fresh, is_one, mark
 from mupfx.passes.axis_rules.tracker import REPEATED, Rules, Tracker
@@ -153,7 +154,23 @@ def diagonal(_: Tracker, call: Call) -> Dims:
     return (*dims, first)
 
 
+def as_complex(_: Tracker, call: Call) -> Dims:
+    """Pairs of numbers, last, become one complex number."""
+    *rest, pair = call.dims(source(call))
+    mark(pair, Reason.PARTS, f"{call.node.name} takes real and imaginary part")
+    return tuple(rest)
+
+
+def as_real(_: Tracker, call: Call) -> Dims:
+    """A complex number becomes a pair, last."""
+    pair = fresh(call.out[-1])
+    mark(pair, Reason.PARTS, f"{call.node.name} makes real and imaginary part")
+    return (*call.dims(source(call)), pair)
+
+
 RULES: Rules = {
+    aten.view_as_complex: as_complex,
+    aten.view_as_real: as_real,
     **dict.fromkeys(
         (
             aten.view, aten.reshape, aten._unsafe_view, aten.flatten, aten.unflatten, aten.view_as,

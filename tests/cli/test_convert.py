@@ -130,10 +130,12 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
 def test_explain() -> None:
     assert printed("explain", "blocks.0.up.weight", "--target", *WIDE) == snapshot("""\
 blocks.0.up.weight  [32 x 16]  hidden
-  1. contracts width 16 into c2 32 in aten.linear.default, models.py:14 out: Tensor = x + self.down(torch.tanh(self.up(x)))
-  2. fan-in grew by 4, fan-out grew by 4
-  3. init std fan_in^-1/2, Adam lr fan_in^-1, SGD lr fan_in^-1 fan_out^1, gradient fan_out^-1: Tensor Programs V (arXiv:2203.03466), Table 3, hidden weights; where fan-out grows less than fan-in, the std of the spectral condition (arXiv:2310.17813, Parametrization 1)
-  4. init: torch_linear: std 0.5774 * fan_in^-1/2 (assumed: the likeliest that fits)
+  1. c2 32 is width (certain): contracted at linear_2
+  2. width 16 is width (certain): contracted at linear_1
+  3. contracts width 16 into c2 32 in aten.linear.default, models.py:14 out: Tensor = x + self.down(torch.tanh(self.up(x)))
+  4. fan-in grew by 4, fan-out grew by 4
+  5. init std fan_in^-1/2, Adam lr fan_in^-1, SGD lr fan_in^-1 fan_out^1, gradient fan_out^-1: Tensor Programs V (arXiv:2203.03466), Table 3, hidden weights; where fan-out grows less than fan-in, the std of the spectral condition (arXiv:2310.17813, Parametrization 1)
+  6. init: torch_linear: std 0.5774 * fan_in^-1/2 (assumed: the likeliest that fits)
 
 size here over size at the base
   along    ratio

@@ -18,9 +18,9 @@ def test_base_of_another_architecture() -> None:
     text = refused_conversion(model, args, kwargs, base=small.lstm(1)[0])
     assert text == snapshot("""\
 BaseError: the base is of another architecture
-  where: op 0 of 50 here and 6 in the base
-  expected: aten.arange.default
-  found: aten.embedding.default
+  where: op 1 of 50 here, of 8 in the base
+  expected: aten.arange.default, gpt.py:91 place = torch.arange(ids.size(1), device=ids.device)
+  found: aten.embedding.default, small.py:152 hidden, _ = self.rnn(self.embed(ids))
   hint: give the same model at another width (or an int: the residual width at the base)\
 """)
 
@@ -31,9 +31,9 @@ def test_base_with_another_activation_is_another_architecture() -> None:
     text = refused_conversion(mlp(), floats(3, 7), base=base)
     assert text == snapshot("""\
 BaseError: the base is of another architecture
-  where: op 1 of 3 here and 3 in the base
-  expected: aten.tanh.default
-  found: aten.relu.default
+  where: op 2 of 3 here, of 3 in the base
+  expected: aten.tanh.default, module 1
+  found: aten.relu.default, module 1
   hint: give the same model at another width (or an int: the residual width at the base)\
 """)
 
