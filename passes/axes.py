@@ -129,7 +129,12 @@ def _unknown(call: Call) -> Dims | list[Dims]:
 def _each(call: Call, dims: Dims) -> list[Dims]:
     """One result's axes for every result that has as many."""
     return [
-        dims if len(sizes) == len(dims) else tuple(fresh(size) for size in sizes)
+        tuple(
+            dim if size_of(dim, size) == size else fresh(size)
+            for dim, size in zip(dims, sizes, strict=True)
+        )
+        if len(sizes) == len(dims)
+        else tuple(fresh(size) for size in sizes)
         for sizes in call.outs
     ]
 

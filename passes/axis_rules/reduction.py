@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import torch
+from torch import fx
 
 from mupfx.core.vocabulary import Reason
-from mupfx.passes.axis_rules.call import Call
+from mupfx.passes.axis_rules.call import Call, is_tensor
 from mupfx.passes.axis_rules.contraction import by_hand
 from mupfx.passes.axis_rules.factors import Dims, mark
 from mupfx.passes.axis_rules.tracker import Rules, Tracker
@@ -14,6 +15,7 @@ from mupfx.passes.axis_rules.view import source
 aten = torch.ops.aten
 
 PRODUCTS = (aten.mul.Tensor, aten.mul_.Tensor)
+INDICES = (aten.argmax.default, aten.argmin.default)
 
 
 def reduce(_: Tracker, call: Call) -> Dims:
@@ -43,11 +45,17 @@ def total(tracker: Tracker, call: Call) -> Dims:
 
 
 def choose(tracker: Tracker, call: Call) -> Dims:
-    """``argmax``: a reduction whose axis is selected from."""
+    """``argmax``: a reduction whose axis is selected from; ``max`` too, if the index is read."""
     dims = call.dims(source(call))
-    for i in _reduced(call, len(dims)):
+    for i in _reduced(call, len(dims)) if _selects(call.node) else ():
         mark(dims[i], Reason.SELECTION, f"{call.node.name} selects along it")
     return reduce(tracker, call)
+
+
+def _selects(node: fx.Node) -> bool:
+    if is_tensor(node):
+        return node.target in INDICES
+    return any(pick.args[1:] != (0,) and pick.users for pick in node.users)
 
 
 RULES: Rules = {
