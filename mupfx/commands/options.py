@@ -53,7 +53,7 @@ Base = Annotated[
     typer.Option(
         "--base",
         metavar="BASE",
-        help="The base: its width, class=size (repeatable), or a saved base, plan of a base, or .bsh.",
+        help="The base: its width, class=size (repeatable), saved base, plan of a base, or .bsh.",
     ),
 ]
 BaseArguments = Annotated[
