@@ -30,13 +30,25 @@ def add(tracker: Tracker, call: Call) -> Dims:
     return dims
 
 
+def prelu(tracker: Tracker, call: Call) -> Dims:
+    """Slopes lie along axis one, whatever comes after."""
+    node, slopes = call["self"], call["weight"]
+    dims = call.dims(node)
+    for mine, theirs in zip(dims[1:2], call.dims(slopes), strict=False):
+        if mine and theirs:
+            tracker.unify(call, mine, theirs)
+    tracker.meet(call, [node, slopes])
+    return dims
+
+
 RULES: Rules = {
     **dict.fromkeys((aten.add, aten.sub), add),
+    aten.prelu: prelu,
     **dict.fromkeys(
         (
             aten.mul, aten.where, aten.pow, aten.__and__, aten.__or__, aten.__xor__,
             aten.copy, aten.masked_fill, aten.bitwise_not, aten.isin, aten.complex, aten.polar,
-            aten.real, aten.imag, aten.angle, aten.prelu, aten.gelu, aten.softplus, aten.mish,
+            aten.real, aten.imag, aten.angle, aten.gelu, aten.softplus, aten.mish,
             aten.celu, aten.relu6, aten.hardtanh, aten.selu, aten.rsub, aten.square, aten.clamp,
             aten.lerp, aten.log_sigmoid, aten.min.other, aten.max.other,
         ),

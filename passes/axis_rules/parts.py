@@ -10,6 +10,7 @@ from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import (
     Dim,
     Dims,
+    Factor,
     Piece,
     Size,
     expand,
@@ -128,10 +129,10 @@ def cat(tracker: Tracker, call: Call) -> Dims:
 
 
 def _whole(call: Call, nodes: Sequence[fx.Node], axis: int) -> Dim:
-    made = fresh(call.out[axis])
-    if not made:
-        return made
-    factor = made[0].factor
+    sole = next((n for n in nodes if call.sizes(n)[axis] == call.out[axis]), None)
+    if sole is not None:  # the others are empty
+        return call.dims(sole)[axis]
+    factor = Factor(call.out[axis])
     start = tuple(0 for _ in call.out[axis])
     origins = frozenset(o for n in nodes for p in call.dims(n)[axis] for o in p.origins)
     for node in nodes:

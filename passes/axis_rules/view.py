@@ -133,6 +133,8 @@ def repeat_interleave(_: Tracker, call: Call) -> Dims:
     """One axis becomes ``axis x times``."""
     node = source(call)
     dims, old = list(call.dims(node)), call.sizes(node)
+    if len(dims) != len(call.out):
+        return tuple(fresh(size) for size in call.out)
     dim = call["dim"] % len(dims) if call["dim"] is not None else 0
     size = call.out[dim]
     if not all(b % a == 0 for a, b in zip(old[dim], size, strict=True)):
@@ -148,10 +150,11 @@ def diagonal(_: Tracker, call: Call) -> Dims:
     """Two axes become the diagonal, last."""
     dims = list(call.dims(source(call)))
     gone = sorted(d % len(dims) for d in (call["dim1"], call["dim2"]))
-    first = dims[gone[0]]
+    sizes = call.sizes(source(call))
+    kept = next((dims[d] for d in gone if sizes[d] == call.out[-1]), None)
     for d in reversed(gone):
         dims.pop(d)
-    return (*dims, first)
+    return (*dims, fresh(call.out[-1]) if kept is None else kept)
 
 
 def as_complex(_: Tracker, call: Call) -> Dims:
