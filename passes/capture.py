@@ -5,9 +5,12 @@ are flattened to tensors, so that a cache object or a dataclass in them does not
 """
 
 import inspect
+import io
+import logging
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -110,8 +113,7 @@ def _export(
     model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> torch.export.ExportedProgram:
     try:
-        with torch.random.fork_rng(devices=_cuda_devices(model)), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tracers warn of what only their users can change
+        with torch.random.fork_rng(devices=_cuda_devices(model)), _quiet():
             return torch.export.export(_Flat(model), tuple(args), dict(kwargs), strict=False)
     except Exception as error:
         raise CaptureError(
@@ -119,8 +121,22 @@ def _export(
             where=_user_frame(error),
             expected="inputs that the model runs on",
             found=f"{type(error).__name__}: {_first_line(error)}",
-            hint="call the model on the same inputs; if that works, report the model",
+            hint="if the model itself runs on them, its Python depends on their values (a branch, "
+            "item(), numpy), which tracing does not follow",
         ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the tracer's warnings, log lines and graphs on stderr: errors say what matters."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _cuda_devices(model: nn.Module) -> list[int]:
