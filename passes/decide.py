@@ -46,6 +46,7 @@ def _decide(site: Site, axes: Axes, ratios: Ratios, parametrization: Parametriza
     if wanted is None or ratio == 1:
         grown = "the contracted axis is as at the base" if ratio == 1 else "left as written"
         return Decision(site, 1.0, ONE, source, grown)
+    wanted += Fraction(site.unit_operands, 2)
     power = Power.of(**{symbol: wanted - have})
     value = power.value({symbol: ratio})
     if site.base_scale is not None:

@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 
 from torch import fx
 
-from mupfx.core.ops import constant_factor, data_inputs, holds_floats, is_pick, packet
+from mupfx.core.ops import constant_factor, data_inputs, holds_floats, is_pick, learned, packet
 from mupfx.core.program import Program
 from mupfx.tables.linear_ops import JOINS, KEEPING, NORMS, PARTIAL, POOLING, SCALING, SUMS
 
@@ -42,7 +42,8 @@ class _Graph:
     order: Mapping[fx.Node, int]
     weights: frozenset[fx.Node]
     """Nodes that depend on parameters and constants alone."""
-    active: frozenset[fx.Node]
+    learned: frozenset[fx.Node]
+    """Nodes that depend on parameters, activations included."""
 
 
 def fold(program: Program, node: str, operand: str) -> Folded:
@@ -85,7 +86,7 @@ def _placeholders(program: Program, name: str) -> int:
 
 def _prepare(program: Program) -> _Graph:
     weights: set[fx.Node] = set()
-    active: set[fx.Node] = set()
+    active: set[fx.Node] = set()  # depends on inputs
     order: dict[fx.Node, int] = {}
     for i, node in enumerate(program.graph.nodes):
         order[node] = i
@@ -95,7 +96,8 @@ def _prepare(program: Program) -> _Graph:
             active.add(node)
         elif any(n in weights for n in node.all_input_nodes):
             weights.add(node)
-    return _Graph(program, order, frozenset(weights), frozenset(active))
+    behind = learned(program.graph, program.parameters)
+    return _Graph(program, order, frozenset(weights), behind)
 
 
 def _place(program: Program, node: fx.Node, weights: set[fx.Node], active: set[fx.Node]) -> None:
@@ -127,15 +129,15 @@ def _scaled_inputs(graph: _Graph, node: fx.Node) -> Iterable[fx.Node] | None:
 
 
 def _factor(graph: _Graph, node: fx.Node) -> list[fx.Node] | None:
-    """One factor of a product: the parameter, else the only activation."""
+    """One factor of a product: the parameter, else the only one that depends on parameters."""
     sources = [n for n in node.all_input_nodes if holds_floats(n)]
     weights = [n for n in sources if n in graph.weights]
     if str(packet(node)).startswith("aten.div"):
         sources, weights = sources[:1], weights[:1] if weights[:1] == sources[:1] else []
     if weights:
         return weights[:1]
-    active = [n for n in sources if n in graph.active]
-    return active if len(active) == 1 else None
+    behind = [n for n in sources if n in graph.learned]
+    return behind if len(behind) == 1 else None
 
 
 def _weight(graph: _Graph, node: fx.Node) -> list[fx.Node] | None:

@@ -5,18 +5,40 @@ embedding tied to the readout, and an inner product of two width activations tha
 """
 
 from collections.abc import Iterator, Mapping
-from math import prod, sqrt
+from dataclasses import dataclass
+from math import isclose, prod, sqrt
 
 from torch import fx
 
 from mupfx.core.axes import Axes, Contraction, ParameterRole
-from mupfx.core.ops import constant_factor, data_inputs, is_pick, packet
+from mupfx.core.ops import constant_factor, data_inputs, is_pick, learned, packet
 from mupfx.core.program import Program, source_line
 from mupfx.core.structure import Site
 from mupfx.core.vocabulary import Kind, Role, SiteKind
-from mupfx.tables.linear_ops import FUSED_ATTENTION, KEEPING, MASKING, PARTIAL, SOFTMAX, SUMS
+from mupfx.tables.linear_ops import (
+    FUSED_ATTENTION,
+    JOINS,
+    KEEPING,
+    MASKING,
+    PARTIAL,
+    SCALING,
+    SOFTMAX,
+    SUMS,
+)
 
 Twins = Mapping[fx.Node, fx.Node]
+
+LENGTHS = ("aten.linalg_vector_norm", "aten.norm", "aten.sum")
+MEANS = ("aten.mean", "aten.var", "aten.var_mean")
+MOST_NODES_OF_A_NORM = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    nodes: Mapping[str, fx.Node]
+    twins: Twins
+    learned: frozenset[fx.Node]
+    """Nodes that depend on parameters."""
 
 
 def find_sites(
@@ -28,60 +50,51 @@ def find_sites(
 ) -> tuple[Site, ...]:
     """Every site, in the order of the graph."""
     nodes = {node.name: node for node in program.graph.nodes}
+    graph = _Graph(nodes, twins or {}, learned(program.graph, program.parameters))
     sites = [
-        site
-        for match in axes.contractions
-        if (site := _of_product(match, nodes, axes, twins or {})) is not None
+        site for match in axes.contractions if (site := _of_product(match, graph, axes)) is not None
     ]
     for role in roles.values():
-        sites += _of_tie(role, program, nodes, axes, twins or {})
+        sites += _of_tie(role, program, graph, axes)
     order = {name: i for i, name in enumerate(nodes)}
     return tuple(sorted(sites, key=lambda s: order[s.node]))
 
 
-def _of_product(
-    match: Contraction, nodes: Mapping[str, fx.Node], axes: Axes, twins: Twins
-) -> Site | None:
-    node = nodes[match.node]
-    classes = [axes.classes[c] for c in match.contracted]
+def _of_product(match: Contraction, graph: _Graph, axes: Axes) -> Site | None:
+    node = graph.nodes[match.node]
     if packet(node) in FUSED_ATTENTION:
-        return _site(match, node, SiteKind.ATTENTION, nodes, twins, downstream=[])
+        return _site(match, graph, SiteKind.ATTENTION, [])
     way = _to_softmax(node)
     if way is not None:
-        return _site(match, node, SiteKind.ATTENTION, nodes, twins, downstream=way)
-    if any(c.kind is Kind.WIDTH for c in classes) and _is_last(node, axes):
-        return _site(match, node, SiteKind.PRODUCT, nodes, twins, downstream=[])
-    return None
+        return _site(match, graph, SiteKind.ATTENTION, way)
+    width = any(axes.classes[c].kind is Kind.WIDTH for c in match.contracted)
+    return _site(match, graph, SiteKind.PRODUCT, []) if width and _is_last(node, axes) else None
 
 
-def _site(  # noqa: PLR0913 - one call per kind of product
-    match: Contraction,
-    node: fx.Node,
-    kind: SiteKind,
-    nodes: Mapping[str, fx.Node],
-    twins: Twins,
-    *,
-    downstream: list[fx.Node],
-) -> Site:
-    left, right = nodes[match.left], nodes[match.right]
-    chain = [*downstream, *_upstream(left), *_upstream(right)]
-    fused = packet(node) in FUSED_ATTENTION
-    mine = prod(f for n in chain if (f := constant_factor(n)) is not None)
-    theirs = prod(f for n in chain if n in twins and (f := constant_factor(twins[n])) is not None)
-    twin = twins.get(node)
+def _site(match: Contraction, graph: _Graph, kind: SiteKind, downstream: list[fx.Node]) -> Site:
+    node, twin = graph.nodes[match.node], graph.twins.get(graph.nodes[match.node])
+    operands = [graph.nodes[match.left], graph.nodes[match.right]]
+    mine = [_fused_scale(node), *map(constant_factor, downstream)]
+    theirs = [_fused_scale(twin), *(constant_factor(graph.twins.get(n, n)) for n in downstream)]
+    mine += [_scale(graph, n, at_base=False) for n in operands]
+    theirs += [_scale(graph, n, at_base=True) for n in operands]
     return Site(
         name=f"{kind}:{node.name}",
         kind=kind,
         node=node.name,
         operands=(match.left, match.right),
         classes=match.contracted,
-        scale=mine * (_fused_scale(node) if fused else 1.0),
-        base_scale=None if twin is None else theirs * (_fused_scale(twin) if fused else 1.0),
+        scale=prod(f for f in mine if f is not None),
+        base_scale=None if twin is None else prod(f for f in theirs if f is not None),
         where=source_line(node),
+        unit_operands=sum(_has_unit_length(n) for n in operands),
     )
 
 
-def _fused_scale(node: fx.Node) -> float:
+def _fused_scale(node: fx.Node | None) -> float | None:
+    """The scale that an attention kernel applies; None for another op."""
+    if node is None or packet(node) not in FUSED_ATTENTION:
+        return None
     given = node.kwargs.get("scale")
     if isinstance(given, int | float):
         return float(given)
@@ -91,15 +104,54 @@ def _fused_scale(node: fx.Node) -> float:
     return 1 / sqrt(size)
 
 
-def _upstream(node: fx.Node) -> Iterator[fx.Node]:
-    """A value and what it merely passes on or scales."""
-    current: fx.Node | None = node
-    while current is not None:
-        yield current
-        passes = packet(current) in KEEPING | PARTIAL or is_pick(current)
-        if not passes and constant_factor(current) is None:
-            return
-        current = next(iter(data_inputs(current)), None)
+def _scale(graph: _Graph, node: fx.Node, *, at_base: bool) -> float:
+    """Product of the constants that a value was multiplied by since it was learned.
+
+    Through sums and concatenations where all parts have it: a rotary embedding of ``q * c``.
+    """
+    factor = constant_factor(graph.twins.get(node, node) if at_base else node) or 1.0
+    sources = _linear_inputs(graph, node)
+    found = [_scale(graph, n, at_base=at_base) for n in sources]
+    common = found and all(isclose(f, found[0], rel_tol=1e-9) for f in found)
+    return factor * (found[0] if common else 1.0)
+
+
+def _linear_inputs(graph: _Graph, node: fx.Node) -> list[fx.Node]:
+    """The inputs that a node is linear in together; none where it is not."""
+    op = packet(node)
+    behind = [n for n in data_inputs(node) if n in graph.learned and n.op != "placeholder"]
+    if op in KEEPING | PARTIAL or is_pick(node) or constant_factor(node) is not None:
+        return behind[:1]
+    if op in SUMS | JOINS:
+        return behind
+    return behind if op in SCALING and len(behind) == 1 and behind[0] is node.args[0] else []
+
+
+def _has_unit_length(node: fx.Node) -> bool:
+    """Whether a value was divided by its own length, so that its entries fall with its axis."""
+    current = node
+    while packet(current) in KEEPING or constant_factor(current) is not None:
+        current = data_inputs(current)[0]
+    if str(packet(current)).removesuffix("_") != "aten.div" or len(current.args) < 2:
+        return False
+    value, divisor = current.args[:2]
+    return isinstance(divisor, fx.Node) and _is_length_of(divisor, value)
+
+
+def _is_length_of(node: fx.Node, value: object) -> bool:
+    """Whether a node is computed from ``value`` through a sum of squares and no mean."""
+    seen, queue, summed = {node}, [node], False
+    while queue:
+        current = queue.pop()
+        op = str(packet(current))
+        if op in MEANS:
+            return False
+        summed = summed or op in LENGTHS
+        queue += [n for n in current.all_input_nodes if n is not value and n not in seen]
+        seen |= set(current.all_input_nodes)
+        if len(seen) > MOST_NODES_OF_A_NORM:
+            return False
+    return summed and value in seen
 
 
 def _to_softmax(node: fx.Node) -> list[fx.Node] | None:
@@ -136,30 +188,22 @@ def _is_last(node: fx.Node, axes: Axes) -> bool:
     return any(n.op == "output" for n in seen)
 
 
-def _of_tie(
-    role: ParameterRole,
-    program: Program,
-    nodes: Mapping[str, fx.Node],
-    axes: Axes,
-    twins: Twins,
-) -> Iterator[Site]:
+def _of_tie(role: ParameterRole, program: Program, graph: _Graph, axes: Axes) -> Iterator[Site]:
     if not role.tied_readout:
         return
     for kind, use in role.uses:
         if kind is not Role.OUTPUT:
             continue
-        node = nodes[use.node]
+        node = graph.nodes[use.node]
         operand = next(n for n in data_inputs(node) if not _is_view_of_parameter(program, n))
-        chain = list(_upstream(operand))
-        theirs = [factor for n in chain if n in twins and (factor := constant_factor(twins[n]))]
         yield Site(
             name=f"{SiteKind.TIED_READOUT}:{use.node}",
             kind=SiteKind.TIED_READOUT,
             node=use.node,
             operands=(operand.name,),
             classes=tuple(c for d in use.fan_in for c in axes.parameters[role.name][d]),
-            scale=prod(factor for n in chain if (factor := constant_factor(n)) is not None),
-            base_scale=prod(theirs) if node in twins else None,
+            scale=_scale(graph, operand, at_base=False),
+            base_scale=_scale(graph, operand, at_base=True) if node in graph.twins else None,
             where=use.where,
             parameter=role.name,
         )

@@ -5,7 +5,7 @@ Nothing is stored on a Parameter, so deepcopy, pickle, ``load_state_dict(assign=
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mupfx.core.init_law import Fans
 from mupfx.core.plan import Plan
@@ -20,3 +20,6 @@ class Conversion:
     plan: Plan
     pending: Mapping[str, Fans] | None = None
     """Sizes for recognising init laws, while there are no values yet (meta device)."""
+    init: Mapping[str, str] = field(default_factory=dict)
+    """Laws that the user named at the conversion, for then."""
+    strict: bool = True

@@ -1,6 +1,7 @@
 """Small questions about nodes that several passes ask."""
 
 import operator
+from collections.abc import Container
 
 import torch
 from torch import fx
@@ -56,3 +57,12 @@ def _carries_data(node: fx.Node) -> bool:
     if is_pick(node) or isinstance(node.meta.get("val"), tuple | list):
         return True
     return holds_floats(node)
+
+
+def learned(graph: fx.Graph, parameters: Container[str]) -> frozenset[fx.Node]:
+    """Nodes that depend on a parameter, given the placeholders that are parameters."""
+    found: set[fx.Node] = set()
+    for node in graph.nodes:
+        if node.name in parameters or any(n in found for n in node.all_input_nodes):
+            found.add(node)
+    return frozenset(found)

@@ -62,3 +62,5 @@ class Site:
     where: str = ""
     parameter: str | None = None
     """The tied parameter, of a tied readout."""
+    unit_operands: int = 0
+    """How many operands were divided by their own length, whose entries then fall with the axis."""

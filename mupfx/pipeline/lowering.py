@@ -23,7 +23,8 @@ def lower(model: nn.Module, planned: Planned) -> None:
     install(model, planned.hooks)
     rescale_(parameters, planned.plan.parameters)
     pending = planned.fans if planned.on_meta else None
-    setattr(model, ATTRIBUTE, Conversion(planned.plan, pending))
+    request = planned.request
+    setattr(model, ATTRIBUTE, Conversion(planned.plan, pending, dict(request.init), request.strict))
 
 
 def converted(model: nn.Module) -> tuple[nn.Module, Conversion]:
@@ -78,7 +79,13 @@ def finish(model: nn.Module) -> None:
             "some parameters are still on the meta device",
             hint="model.to_empty(device=...), initialise it, then mupfx.rescale_(model)",
         )
-    hints = Hints(documented=documented_laws(module))
-    planned = finish_init(parameters, conversion.plan.parameters, conversion.pending, hints)
+    hints = Hints(conversion.init, documented=documented_laws(module))
+    planned = finish_init(
+        parameters,
+        conversion.plan.parameters,
+        conversion.pending,
+        hints,
+        strict=conversion.strict,
+    )
     rescale_(parameters, planned)
     setattr(module, ATTRIBUTE, Conversion(with_init(conversion.plan, planned)))

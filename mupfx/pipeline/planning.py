@@ -35,6 +35,7 @@ class Planned:
     hooks: Mapping[str, HookPlan]
     """By site name."""
     fans: Mapping[str, Fans]
+    request: "Request"
     on_meta: bool
 
 
@@ -67,11 +68,12 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
     parameters = {n: _with_evidence(analysis, p, roles[n]) for n, p in parameters.items()}
     fans = _fans(analysis, roles, ratios)
     values = dict(model.named_parameters())
-    hints = Hints(request.init, _base_values(analysis, request.base), documented_laws(model))
+    on_meta = any(p.is_meta for p in values.values())
+    named = {} if on_meta else request.init
+    hints = Hints(named, _base_values(analysis, request.base), documented_laws(model))
     reached = {name: p for name, p in parameters.items() if name in analysis.roles}
     parameters |= plan_init(values, reached, fans, hints, strict=request.strict)
     parameters, sites, hooks = _place_sites(analysis, ratios, parameters, request)
-    on_meta = any(p.is_meta for p in values.values())
     plan = Plan(
         parametrization=request.parametrization.name,
         base=_describe(analysis, ratios, request.base),
@@ -80,7 +82,7 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
         notes=(*analysis.findings, *_notes(hooks, on_meta=on_meta)),
         aliases={o: name for name, others in analysis.program.tied.items() for o in others},
     )
-    return Planned(plan, hooks, fans, on_meta)
+    return Planned(plan, hooks, fans, request, on_meta)
 
 
 def require_settled(analysis: Analysis) -> None:
