@@ -39,10 +39,12 @@ def contract(  # noqa: PLR0913 - an einsum and its two exceptions
     dims_of: Mapping[fx.Node, Dims] | None = None,
     *,
     alone: str = "",
+    data: fx.Node | None = None,
 ) -> Dims:
     """Einsum: join equal labels, record what is summed over, return the result's dimensions.
 
     ``alone`` are labels of one operand that are contracted all the same: a kernel's extent.
+    ``data`` is a parameter in the place of an activation.
     """
     given = dims_of or {}
     dims = [given.get(node) or call.dims(node) for node, _ in operands]
@@ -54,22 +56,26 @@ def contract(  # noqa: PLR0913 - an einsum and its two exceptions
                 joined[label] = tracker.merge_origins(joined[label], dim)
             elif dim or label not in joined:
                 joined[label] = dim
-    record(tracker, call, operands, dims, (out, alone))
+    record(tracker, call, operands, dims, (out, alone), data=data)
     return tuple(joined.get(label, ()) for label in out)
 
 
-def record(
+def record(  # noqa: PLR0913 - as contract
     tracker: Tracker,
     call: Call,
     operands: Sequence[Operand],
     dims: Sequence[Dims],
     labels: tuple[str, str],
+    *,
+    data: fx.Node | None,
 ) -> None:
     """Note parameter uses, weight-by-weight contractions, and activation-by-activation ones."""
     out, alone = labels
     summed = {x for _, mine in operands for x in mine} - set(out)
     shared = {x for x in summed if sum(x in mine for _, mine in operands) > 1} | set(alone)
-    weights = [i for i, (node, _) in enumerate(operands) if tracker.is_weight(node)]
+    weights = [
+        i for i, (node, _) in enumerate(operands) if tracker.is_weight(node) and node is not data
+    ]
     pieces = [
         [p for label, dim in zip(mine, axes, strict=True) if label in shared for p in expand(dim)]
         for (_, mine), axes in zip(operands, dims, strict=True)
@@ -186,17 +192,18 @@ def linear(tracker: Tracker, call: Call) -> Dims:
     """``y[..., o] = x[..., i] w[o, i] + b[o]``."""
     x, w = call["input"], call["weight"]
     lead = labels(len(call.sizes(x)) - 1)
-    out = contract(tracker, call, [(x, lead + "i"), (w, "oi")], lead + "o")
+    data = tracker.learned(call, x, w)
+    out = contract(tracker, call, [(x, lead + "i"), (w, "oi")], lead + "o", data=data)
     return add_bias(tracker, call, out, "bias", w)
 
 
 def add_bias(tracker: Tracker, call: Call, out: Dims, name: str, weight: fx.Node) -> Dims:
-    """Join a bias with the last dimension, recording the weight it stands beside."""
+    """Join a bias with the last dimensions, recording the weight it stands beside."""
     bias = call.tensor(name)
     if bias is None:
         return out
-    if call.dims(bias):
-        tracker.unify(call, out[-1], call.dims(bias)[-1])
+    for mine, theirs in zip(out[::-1], call.dims(bias)[::-1], strict=False):
+        _join(tracker, call, mine, theirs)
     if tracker.is_weight(bias):
         companion = min(tracker.sources[weight]) if tracker.is_weight(weight) else None
         tracker.use(call, bias, companion=companion)
@@ -231,7 +238,9 @@ def outer(tracker: Tracker, call: Call) -> Dims:
 
 def addmm(tracker: Tracker, call: Call) -> Dims:
     """``y[n, p] = a[n, m] b[m, p] + c[n, p]``."""
-    out = contract(tracker, call, [(call["mat1"], "nm"), (call["mat2"], "mp")], "np")
+    x, w = call["mat1"], call["mat2"]
+    data = tracker.learned(call, x, w)
+    out = contract(tracker, call, [(x, "nm"), (w, "mp")], "np", data=data)
     return add_bias(tracker, call, out, "self", call["mat2"])
 
 
@@ -317,8 +326,8 @@ def _grouped_attention(tracker: Tracker, call: Call, dims: Mapping[fx.Node, Dims
     group = tuple(a // b for a, b in zip(call.sizes(q)[-3], kv, strict=True))
     heads = tracker.reshape(call, [dims[q][-3]], [kv, group])
     _join(tracker, call, heads[0], dims[k][-3])
-    _join(tracker, call, dims[k][-3], dims[v][-3])
-    _join(tracker, call, dims[k][-2], dims[v][-2])
+    for mine, theirs in zip(dims[k][:-1], dims[v][:-1], strict=True):
+        _join(tracker, call, mine, theirs)
     mark(heads[1], "repeated", call.node.name)
     lead = labels(len(dims[q]) - 3)
     given = {**dims, q: (*dims[q][:-3], heads[0], *dims[q][-2:])}

@@ -20,27 +20,38 @@ def convolution(tracker: Tracker, call: Call) -> Dims:
         mark(dim, Reason.SPATIAL, f"kernel of {call.node.name}")
     turned = bool(call["transposed"]) or "transpose" in str(call.node.target)
     out = (_grouped if call["groups"] != 1 else _dense)(tracker, call, x, w, turned=turned)
-    space = tuple(fresh(size) for size in call.out[2:])
+    lead = call.dims(x)[: _channel(call)]
+    space = tuple(fresh(size) for size in call.out[len(lead) + 1 :])
     for dim in space:
         mark(dim, Reason.SPATIAL, f"positions of {call.node.name}")
     _bias(tracker, call, w, out)
-    return (call.dims(x)[0], out, *space)
+    return (*lead, out, *space)
+
+
+def _channel(call: Call) -> int:
+    """Where the channels are: a batch axis before them may be missing."""
+    return len(call.out) - len(call.sizes(call["weight"])) + 1
 
 
 def _dense(tracker: Tracker, call: Call, x: fx.Node, w: fx.Node, *, turned: bool) -> Dim:
-    space = labels(len(call.out) - 2)
-    kernel = labels(len(call.out) - 2, start=64)
-    operands = [(x, "ni" + space), (w, ("io" if turned else "oi") + kernel)]
-    dims = {x: (*call.dims(x)[:2], *(() for _ in space))}
-    return contract(tracker, call, operands, "no" + space, dims, alone=kernel)[1]
+    channel = _channel(call)
+    lead = labels(channel)
+    space = labels(len(call.out) - channel - 1, start=32)
+    kernel = labels(len(space), start=64)
+    operands = [(x, lead + "i" + space), (w, ("io" if turned else "oi") + kernel)]
+    dims = {x: (*call.dims(x)[: channel + 1], *(() for _ in space))}
+    data = tracker.learned(call, x, w)
+    out = contract(tracker, call, operands, lead + "o" + space, dims, alone=kernel, data=data)
+    return out[channel]
 
 
 def _grouped(tracker: Tracker, call: Call, x: fx.Node, w: fx.Node, *, turned: bool) -> Dim:
     """Groups are a factor shared by both channel axes, outermost, and not summed over."""
     groups = tuple(_groups(call, i) for i in range(len(call.out[0])))
     rows, columns = call.dims(w)[:2]
-    into, out = call.sizes(x)[1], call.out[1]
-    mine = tracker.reshape(call, [call.dims(x)[1]], [groups, _per(into, groups)])
+    channel = _channel(call)
+    into, out = call.sizes(x)[channel], call.out[channel]
+    mine = tracker.reshape(call, [call.dims(x)[channel]], [groups, _per(into, groups)])
     stored = tracker.reshape(call, [rows], [groups, _per(call.sizes(w)[0], groups)])
     _join(tracker, call, mine[0], stored[0])
     inner, made = (stored[1], columns) if turned else (columns, stored[1])

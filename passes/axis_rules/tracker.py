@@ -165,6 +165,13 @@ class Tracker:
             for weight in weights:
                 self.use(call, weight, companion=companion)
 
+    def learned(self, call: Call, node: fx.Node, weight: fx.Node) -> fx.Node | None:
+        """A parameter where ``weight`` wants data: a learned input, met here."""
+        if not (self.is_weight(node) and self.is_weight(weight)):
+            return None
+        self.use(call, node)
+        return node
+
     def settle(self, node: fx.Node) -> None:
         """Whether a node is an activation or weight-like, from its inputs and uses."""
         inputs = [n for n in node.all_input_nodes if n in self.env]
