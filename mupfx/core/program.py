@@ -6,7 +6,7 @@ It prints as one line a node, stable across machines::
     embedding = aten.embedding.default(wte, input_ids)  [2, 16, 64]  in transformer.wte
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -39,10 +39,27 @@ class Program:
         return "\n".join(_line(node, names) for node in self.graph.nodes)
 
 
+UNKNOWN_SIZE = 1_000_003
+"""Stands for a size that only the data decides, such as how many entries a mask keeps."""
+
+
+def extent(size: int | torch.SymInt) -> int:
+    """A size as a number; those that only the data decides are large, and each its own."""
+    if isinstance(size, int):
+        return size
+    symbols = {s: UNKNOWN_SIZE + i for i, s in _numbered(size.node.expr.free_symbols)}
+    return int(size.node.expr.subs(symbols))
+
+
+def _numbered(symbols: Iterable[object]) -> Iterator[tuple[int, object]]:
+    for symbol in symbols:
+        yield 2 * int("".join(c for c in str(symbol) if c.isdigit()) or 0), symbol
+
+
 def shape_of(node: fx.Node) -> tuple[int, ...] | None:
     """Shape of a node that holds one tensor; None for tuples, scalars and nothing."""
     value = node.meta.get("val")
-    return tuple(int(n) for n in value.shape) if isinstance(value, torch.Tensor) else None
+    return tuple(map(extent, value.shape)) if isinstance(value, torch.Tensor) else None
 
 
 def module_of(node: fx.Node) -> str:

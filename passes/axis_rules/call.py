@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import fx
 
+from mupfx.core.program import extent
 from mupfx.passes.axis_rules.factors import Dims, Size, fresh
 
 Shapes = Mapping[fx.Node, tuple[Any, ...]]
@@ -76,8 +77,8 @@ def is_tensor(node: fx.Node) -> bool:
 def pair(mine: torch.Tensor, theirs: torch.Tensor | None) -> list[Size]:
     """Sizes of a tensor's dimensions beside its twin's."""
     if theirs is None:
-        return [(int(n),) for n in mine.shape]
-    return [(int(a), int(b)) for a, b in zip(mine.shape, theirs.shape, strict=True)]
+        return [(extent(n),) for n in mine.shape]
+    return [(extent(a), extent(b)) for a, b in zip(mine.shape, theirs.shape, strict=True)]
 
 
 def sizes_of(node: fx.Node, base: Mapping[fx.Node, fx.Node]) -> list[Size]:

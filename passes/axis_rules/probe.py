@@ -12,6 +12,7 @@ import torch
 from torch import fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from mupfx.core.program import extent
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dim, Dims, expand, fresh, mark
@@ -25,7 +26,7 @@ Shape = tuple[int, ...]
 def probe(tracker: Tracker, call: Call) -> Dims | list[Dims] | None:
     """Axes of the result by experiment; None where the op cannot be run on other sizes."""
     nodes = call.tensors()
-    shapes = [tuple(int(n) for n in node.meta["val"].shape) for node in nodes]
+    shapes = [tuple(map(extent, node.meta["val"].shape)) for node in nodes]
     if _shapes(call, nodes, shapes) is None:
         return None
     follows = _experiment(call, nodes, shapes)

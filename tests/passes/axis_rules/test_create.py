@@ -1,4 +1,5 @@
 """Tensors made of numbers: axes that nothing is known of until they meet others."""
+# ruff: noqa: FBT003 - torch's own signatures
 
 import pytest
 import torch
@@ -41,6 +42,10 @@ OTHERS = [
     case("a -> ", lambda x: aten.scalar_tensor(3.0), (2,)),
     case("a -> a b", lambda x: x[:, None] + torch.arange(3), (2,)),
     case("a -> b; selection b", lambda x: torch.histc(x, 3), (2,)),
+    # as many as the data says
+    case("a b -> n c; selection n c", torch.nonzero, (2, 3)),
+    case("a -> n; selection n", torch.bincount, ints(5)),
+    case("a -> n, m, n; selection n", lambda x: aten._unique2(x, True, True, True), ints(5)),
 ]
 
 CASES = [*ONE, *TWO, *OTHERS]
