@@ -85,24 +85,34 @@ def _taken(
     return tracker.broadcast(call, picks, shape)
 
 
-def index_select(_: Tracker, call: Call) -> Dims:
+def index_select(tracker: Tracker, call: Call) -> Dims:
     """One axis looked up by a list of indices."""
     dims = list(call.dims(source(call)))
     axis = call["dim"] % len(dims)
-    mark(dims[axis], Reason.INDEX, f"{call.node.name} looks it up")
+    _look_up(tracker, call, axis)
     dims[axis] = call.dims(call["index"])[0] if call.dims(call["index"]) else ()
     return tuple(dims)
 
 
+def _look_up(tracker: Tracker, call: Call, axis: int) -> None:
+    """Note that one axis of the first argument is looked into."""
+    node = source(call)
+    dim = call.dims(node)[axis]
+    mark(dim, Reason.INDEX, f"{call.node.name} looks it up")
+    if tracker.is_weight(node):
+        tracker.use(call, node, index=expand(dim), index_places=[axis])
+
+
 def gather(tracker: Tracker, call: Call) -> Dims:
     """``y[i, j] = x[index[i, j], j]``."""
-    node, picks = source(call), call["index"]
+    node = source(call)
+    picks = call.tensor("index") or call["indices"]
     dims, sizes, result = call.dims(node), call.sizes(node), call.dims(picks)
     axis = call["dim"] % max(len(dims), 1)
+    if dims:
+        _look_up(tracker, call, axis)
     for i, (dim, size, mine) in enumerate(zip(dims, sizes, result, strict=True)):
-        if i == axis:
-            mark(dim, Reason.INDEX, f"{call.node.name} looks it up")
-        elif size == call.out[i] and dim and mine:
+        if i != axis and size == call.out[i] and dim and mine:
             tracker.unify(call, dim, mine)
     return tuple(
         dim if i != axis and size == call.out[i] and dim else mine
@@ -111,16 +121,31 @@ def gather(tracker: Tracker, call: Call) -> Dims:
 
 
 def into(tracker: Tracker, call: Call) -> Dims:
-    """``scatter``, ``index_add``, ``index_put``: the axes of what is written into."""
+    """``scatter``, ``index_add``: the axes of what is written into, but the one written along."""
     node = source(call)
     dims, sizes = call.dims(node), call.sizes(node)
-    written = call.tensor("src") or call.tensor("source") or call.tensor("values")
-    if written is not None and len(call.dims(written)) == len(dims):
-        for dim, size, mine, other in zip(
-            dims, sizes, call.dims(written), call.sizes(written), strict=True
-        ):
-            if size == other and dim and mine and isinstance(call["dim"], int):
-                tracker.unify(call, dim, mine)
+    written = call.tensor("src") or call.tensor("source")
+    axis = call["dim"] % max(len(dims), 1) if isinstance(call["dim"], int) else None
+    if written is None or axis is None:
+        return dims
+    places = [i for i in range(len(dims)) if len(call.dims(written)) == len(dims) or i != axis]
+    for i, mine, size in zip(places, call.dims(written), call.sizes(written), strict=True):
+        if i != axis and size == sizes[i] and dims[i] and mine:
+            tracker.unify(call, dims[i], mine)
+    tracker.meet(call, [node, written])
+    return dims
+
+
+def put(tracker: Tracker, call: Call) -> Dims:
+    """``x[i, :, j] = values``: values are broadcast to what would be read there."""
+    node = source(call)
+    dims, indexed = call.dims(node), _indexed(call, call["indices"])
+    mark([p for i in indexed for p in expand(dims[i])], Reason.INDEX, f"{call.node.name} sets it")
+    kept = [] if _apart(indexed) else list(dims[indexed[-1] + 1 :])
+    for mine, theirs in zip(kept[::-1], call.dims(call["values"])[::-1], strict=False):
+        if mine and theirs:
+            tracker.unify(call, mine, theirs)
+    tracker.meet(call, [node, call["values"]])
     return dims
 
 
@@ -131,7 +156,9 @@ def ranked(_: Tracker, call: Call) -> list[Dims]:
     axis = (call["dim"] if call["dim"] is not None else -1) % max(len(dims), 1)
     if dims:
         mark(dims[axis], Reason.SELECTION, f"{call.node.name} selects along it")
-        if call.outs[0][axis] != call.sizes(node)[axis]:
+        if len(call.outs[0]) < len(dims):
+            del dims[axis]
+        elif call.outs[0][axis] != call.sizes(node)[axis]:
             dims[axis] = fresh(call.outs[0][axis])
             mark(dims[axis], Reason.SELECTION, f"{call.node.name} keeps as many")
     return [tuple(dims) for _ in call.outs]
@@ -163,11 +190,12 @@ RULES: Rules = {
     **dict.fromkeys(
         (
             aten.scatter, aten.scatter_add, aten.scatter_reduce, aten.index_add, aten.index_copy,
-            aten.index_fill, aten.index_put, aten.masked_scatter, aten.slice_scatter,
+            aten.index_fill, aten.masked_scatter, aten.slice_scatter,
             aten.select_scatter,
         ),
         into,
     ),
+    aten.index_put: put,
     **dict.fromkeys((aten.topk, aten.sort, aten.kthvalue), ranked),
     aten.argsort: order,
     aten.one_hot: one_hot,
