@@ -38,16 +38,22 @@ def recurrent(tracker: Tracker, call: Call) -> list[Dims]:
     feature = call.dims(x)[-1]
     directions = 2 if call["bidirectional"] else 1
     cells = list(_cells(call))
-    state: Dim = ()
+    kept = [call.dims(node)[-1] for node in _states(tracker, call)]
     for layer in range(call["num_layers"]):
-        here = cells[layer * directions : (layer + 1) * directions]
-        states = [_cell(tracker, call, cell, feature) for cell in here]
-        state = states[0]
-        for other in states[1:]:
-            tracker.unify(call, state, other)
-        feature = _both(call, state, directions)
+        for cell in cells[layer * directions : (layer + 1) * directions]:
+            for mine, theirs in zip(kept, _cell(tracker, call, cell, feature), strict=False):
+                tracker.unify(call, mine, theirs)
+        feature = _both(call, kept[0], directions)
     lead = call.dims(x)[:-1]
-    return [(*lead, feature), *(_last(sizes, state) for sizes in call.outs[1:])]
+    return [(*lead, feature), *map(_last, call.outs[1:], kept)]
+
+
+def _states(tracker: Tracker, call: Call) -> list[fx.Node]:
+    """What is fed in before the first step: the state, and the inside of an LSTM's cell."""
+    given = call["hx"]
+    nodes: list[fx.Node] = list(given) if isinstance(given, list | tuple) else [given]
+    tracker.meet(call, [call["input"], *nodes])
+    return nodes
 
 
 def _last(sizes: Sequence[tuple[int, ...]], state: Dim) -> Dims:
@@ -65,7 +71,8 @@ def _cells(call: Call) -> Iterator[Cell]:
         yield Cell(tuple(rows), tuple(rows[:2]), mine[-1] if len(mine) > len(rows) else None)
 
 
-def _cell(tracker: Tracker, call: Call, cell: Cell, feature: Dim) -> Dim:
+def _cell(tracker: Tracker, call: Call, cell: Cell, feature: Dim) -> tuple[Dim, Dim]:
+    """Axes of the state that is fed back, and of what is inside the cell."""
     gates = GATES[call.node.target.overloadpacket]  # type: ignore[union-attr]
     hidden = _rows(tracker, call, cell, gates)
     state = hidden
@@ -78,33 +85,38 @@ def _cell(tracker: Tracker, call: Call, cell: Cell, feature: Dim) -> Dim:
         _weight(tracker, call, node, call.dims(node)[1])
     for node in cell.rows[2:]:
         tracker.use(call, node, companion=min(tracker.sources[cell.weights[1]]))
-    return state
+    return state, hidden
 
 
 def cell(tracker: Tracker, call: Call) -> Dims | list[Dims]:
     """``lstm_cell``, ``gru_cell``: one step of one layer."""
     names = ("w_ih", "w_hh", "b_ih", "b_hh")
     rows = tuple(n for n in map(call.tensor, names) if n is not None)
-    state = _cell(tracker, call, Cell(rows, rows[:2], None), call.dims(call["input"])[-1])
-    hidden = call["hx"][0] if isinstance(call["hx"], list | tuple) else call["hx"]
-    tracker.unify(call, call.dims(hidden)[-1], state)
+    state, _ = _cell(tracker, call, Cell(rows, rows[:2], None), call.dims(call["input"])[-1])
     result = (*call.dims(call["input"])[:-1], state)
+    for node in _states(tracker, call):
+        for mine, theirs in zip(result, call.dims(node), strict=True):
+            if mine and theirs:
+                tracker.unify(call, mine, theirs)
     return result if is_tensor(call.node) else [result for _ in call.outs]
 
 
 def _rows(tracker: Tracker, call: Call, cell: Cell, gates: int) -> Dim:
-    hidden: Dim = ()
-    for node in cell.rows:
-        size = call.sizes(node)[0]
-        count = tuple(gates for _ in size)
-        per = tuple(n // gates for n in size)
-        split = tracker.reshape(call, [call.dims(node)[0]], [count, per])
-        mark(split[0], Reason.PARTS, f"{gates} gates of {call.node.name}")
-        if hidden:
-            tracker.unify(call, hidden, split[1])
-        hidden = hidden or split[1]
+    first, hidden = _gates(tracker, call, cell.rows[0], gates)
+    for node in cell.rows[1:]:
+        for mine, theirs in zip((first, hidden), _gates(tracker, call, node, gates), strict=True):
+            if mine and theirs:
+                tracker.unify(call, mine, theirs)
     mark(hidden, MADE, call.node.name)
     return hidden
+
+
+def _gates(tracker: Tracker, call: Call, node: fx.Node, gates: int) -> Dims:
+    size = call.sizes(node)[0]
+    count = tuple(gates for _ in size)
+    split = tracker.reshape(call, [call.dims(node)[0]], [count, tuple(n // gates for n in size)])
+    mark(split[0], Reason.PARTS, f"{gates} gates of {call.node.name}")
+    return split
 
 
 def _weight(tracker: Tracker, call: Call, node: fx.Node, contracted: Dim) -> None:
