@@ -47,6 +47,8 @@ MOVES = [
     case("a b c -> b a", lambda x: torch.diagonal(x, dim1=0, dim2=2), (3, 2, 3)),
     # another diagonal has fewer entries than the axis
     case("a b -> c", lambda x: torch.diagonal(x, offset=2), (3, 4)),
+    case("a b p -> a b; parts p", torch.view_as_complex, (3, 5, 2)),
+    case("a b -> a b p; parts p", torch.view_as_real, torch.zeros(3, 5, dtype=torch.complex64)),
 ]
 
 REPEATS = [
@@ -82,12 +84,14 @@ PARTS = [
     case("a b, c b -> d b", lambda x, y: torch.concat([x, y]), (2, 3), (2, 3)),
     case("a b, a b -> a n b; parts n", lambda x, y: torch.stack([x, y], 1), (5, 3), (5, 3)),
     case("a b, a b -> a b n; parts n", lambda x, y: torch.stack([x, y], -1), (5, 3), (5, 3)),
+    case("a (n b) -> a b; parts n", functional.glu, (2, 10)),
+    case("(n a) b -> a b; parts n", lambda x: functional.glu(x, 0), (6, 5)),
     case("a b -> a c", lambda x: functional.pad(x, (1, 1)), (2, 3)),
     case("a b -> c b", lambda x: aten.constant_pad_nd(x, [0, 0, 1, 2]), (2, 3)),
     case("a b c -> a b d", lambda x: aten.pad(x, [1, 1], "reflect"), (2, 3, 5)),
     # what is cut out of a whole is what was put in
     case("a b, a c -> a c", lambda x, y: torch.cat([x, y], 1)[:, 3:], (2, 3), (2, 5)),
-    case("a b, a c -> a b, a c", lambda x, y: torch.cat([x, y], 1).split([3, 5], 1), (2, 3), (2, 5)),
+    case("a b, a c -> a b, a c", lambda x, y: aten.split.sizes(torch.cat([x, y], 1), [3, 5], 1), (2, 3), (2, 5)),
     # nothing put together with something is that something
     case("a z, a b -> a b", lambda x, y: torch.cat([x, y], 1), (2, 0), (2, 3)),
 ]  # fmt: skip
@@ -142,7 +146,6 @@ ALIKE = [
         torch.detach,
         aten.alias,
         aten.lift_fresh_copy,
-        aten.lift_fresh,
         lambda x: aten.type_as(x, torch.zeros(5)),
         functional.dropout,
         lambda x: aten.feature_dropout(x, 0.5, True),
