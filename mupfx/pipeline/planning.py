@@ -12,31 +12,17 @@ from mupfx.core.axes import ParameterRole
 from mupfx.core.base import Ratios
 from mupfx.core.init_law import Fans
 from mupfx.core.parametrization import Parametrization
-from mupfx.core.plan import ParameterPlan, Plan, SitePlan
-from mupfx.core.vocabulary import Role, SiteKind, Status
-from mupfx.errors import AnalysisError, LoweringError
+from mupfx.core.plan import ParameterPlan, Plan
+from mupfx.core.vocabulary import Role, Status
 from mupfx.passes.assign import assign
-from mupfx.passes.decide import Decision, decide
-from mupfx.passes.fold import Folded, fold
-from mupfx.passes.gauge import absorb
 from mupfx.passes.initialize import Hints, documented_laws, fans_of, plan_init
-from mupfx.passes.multipliers import HookPlan, plan_input_hook, plan_output_hook
+from mupfx.passes.multipliers import HookPlan
 from mupfx.pipeline.bases import Given
+from mupfx.pipeline.placing import place_sites
+from mupfx.pipeline.settled import require_settled
 from mupfx.tables.optimizers import FAMILIES
 
 Parameters = dict[str, ParameterPlan]
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A plan, and what lowering needs beside it."""
-
-    plan: Plan
-    hooks: Mapping[str, HookPlan]
-    """By site name."""
-    fans: Mapping[str, Fans]
-    request: "Request"
-    on_meta: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +34,18 @@ class Request:
     strict: bool
     hooks: bool
     init: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, and what lowering needs beside it."""
+
+    plan: Plan
+    hooks: Mapping[str, HookPlan]
+    """By site name."""
+    fans: Mapping[str, Fans]
+    request: Request
+    on_meta: bool
 
 
 def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned:
@@ -73,7 +71,9 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
     hints = Hints(named, _base_values(analysis, request.base), documented_laws(model))
     reached = {name: p for name, p in parameters.items() if name in analysis.roles}
     parameters |= plan_init(values, reached, fans, hints, strict=request.strict)
-    parameters, sites, hooks = _place_sites(analysis, ratios, parameters, request)
+    parameters, sites, hooks = place_sites(
+        analysis, parameters, request.parametrization, allow_hooks=request.hooks
+    )
     plan = Plan(
         parametrization=request.parametrization.name,
         base=_describe(analysis, ratios, request.base),
@@ -85,36 +85,6 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
     return Planned(plan, hooks, fans, request, on_meta)
 
 
-def require_settled(analysis: Analysis) -> None:
-    """Refuse to plan on guesses.
-
-    Raises:
-        AnalysisError: A parameter was never reached, an op is unknown, or a role is ambiguous.
-    """
-    if analysis.unreached:
-        raise AnalysisError(
-            "the example inputs never reach some parameters",
-            where=_some(analysis.unreached),
-            hint="pass an example that uses them, or strict=False to leave them as they are",
-        )
-    if analysis.axes.unknown_ops:
-        node, op = next(iter(analysis.axes.unknown_ops.items()))
-        raise AnalysisError(
-            "an op has no axis rule and cannot be probed",
-            where=f"{node}: {op}",
-            hint="strict=False treats its result's axes as new",
-        )
-    unknown = [n for n, r in analysis.roles.items() if r.status is Status.UNKNOWN]
-    if unknown:
-        role = analysis.roles[unknown[0]]
-        raise AnalysisError(
-            "a parameter is used in roles that ask for different numbers",
-            where=unknown[0],
-            found=", ".join(f"{r} at {u.where or u.node}" for r, u in role.uses),
-            hint="give each use a parameter of its own",
-        )
-
-
 def _with_evidence(
     analysis: Analysis, parameter: ParameterPlan, role: ParameterRole
 ) -> ParameterPlan:
@@ -123,11 +93,6 @@ def _with_evidence(
     classes = [analysis.axes.classes[name] for name in names]
     sentences = [f"{c.label} {c.size} is {c.kind} ({c.status}): {c.evidence}" for c in classes]
     return replace(parameter, evidence=(*sentences, *parameter.evidence))
-
-
-def _some(names: tuple[str, ...], limit: int = 4) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
 
 
 def _unreached(analysis: Analysis) -> dict[str, ParameterRole]:
@@ -184,80 +149,8 @@ def _base_values(analysis: Analysis, base: Given) -> dict[str, Tensor]:
     return {
         name: values[theirs]
         for place, name in analysis.program.parameters.items()
-        if place in places and (theirs := str(places[place].meta.get(PARAMETER, ""))) in values
+        if place in places and (theirs := str(places[place].meta.get("parameter", ""))) in values
     }
-
-
-PARAMETER = "parameter"
-"""Key of a placeholder's ``meta`` under which capture notes the parameter's name."""
-
-
-def _place_sites(
-    analysis: Analysis, ratios: Ratios, parameters: Parameters, request: Request
-) -> tuple[Parameters, dict[str, SitePlan], dict[str, HookPlan]]:
-    sites: dict[str, SitePlan] = {}
-    hooks: dict[str, HookPlan] = {}
-    found = dict(parameters)
-    for decision in decide(analysis.sites, analysis.axes, ratios, request.parametrization):
-        site, hook = _place(analysis, decision, request)
-        sites[site.name] = site
-        if hook is not None:
-            hooks[site.name] = hook
-        for name in site.target if site.lowering == "fold" else ():
-            found[name] = absorb(found[name], decision.value, decision.power, FAMILIES)
-    return found, sites, hooks
-
-
-def _place(
-    analysis: Analysis, decision: Decision, request: Request
-) -> tuple[SitePlan, HookPlan | None]:
-    site = decision.site
-    if decision.value == 1.0:
-        return _site_plan(decision, "none", ()), None
-    attempts = [fold(analysis.program, site.node, operand) for operand in site.operands]
-    folded = next((a for a in attempts if a.refusal is None), None)
-    tied = site.kind is SiteKind.TIED_READOUT and request.hooks
-    if folded is not None and not tied:
-        return _site_plan(decision, "fold", folded.parameters), None
-    hook = _hook(analysis, decision) if request.hooks else None
-    if hook is not None:
-        return _site_plan(decision, "hook", (str(hook),)), hook
-    if folded is not None:
-        return _site_plan(decision, "fold", folded.parameters), None
-    raise _nowhere(decision, attempts, hooks=request.hooks)
-
-
-def _hook(analysis: Analysis, decision: Decision) -> HookPlan | None:
-    site, value = decision.site, decision.value
-    if site.kind is SiteKind.TIED_READOUT:
-        return plan_input_hook(analysis.program, site.node, site.operands[0], value)
-    plans = (plan_output_hook(analysis.program, operand, value) for operand in site.operands)
-    return next((plan for plan in plans if plan is not None), None)
-
-
-def _nowhere(decision: Decision, attempts: list[Folded], *, hooks: bool) -> LoweringError:
-    reasons = "; ".join(f"{a.at}: {a.refusal}" for a in attempts)
-    return LoweringError(
-        f"the multiplier {decision.value:g} of {decision.site.name} can go nowhere",
-        where=decision.site.where,
-        found=reasons,
-        hint="hooks=True allows a hook at a module's boundary"
-        if not hooks
-        else "compute the operand in a module of its own, so that a hook can scale it",
-    )
-
-
-def _site_plan(decision: Decision, lowering: str, target: tuple[str, ...]) -> SitePlan:
-    return SitePlan(
-        name=decision.site.name,
-        kind=decision.site.kind,
-        multiplier=decision.value,
-        power=decision.power,
-        lowering=lowering,
-        target=target,
-        source=decision.source,
-        evidence=f"{decision.evidence}, at {decision.site.where}",
-    )
 
 
 def _describe(analysis: Analysis, ratios: Ratios, base: Given) -> dict[str, Any]:

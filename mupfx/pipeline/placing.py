@@ -1,0 +1,93 @@
+"""Where every site's multiplier goes: into parameters, or into a hook."""
+
+from collections.abc import Mapping
+
+from mupfx.core.analysis import Analysis
+from mupfx.core.base import Ratios
+from mupfx.core.parametrization import Parametrization
+from mupfx.core.plan import ParameterPlan, SitePlan
+from mupfx.core.vocabulary import SiteKind
+from mupfx.errors import LoweringError
+from mupfx.passes.decide import Decision, decide
+from mupfx.passes.fold import Folded, fold
+from mupfx.passes.gauge import absorb
+from mupfx.passes.multipliers import HookPlan, plan_input_hook, plan_output_hook
+from mupfx.tables.optimizers import FAMILIES
+
+
+def place_sites(
+    analysis: Analysis,
+    parameters: Mapping[str, ParameterPlan],
+    parametrization: Parametrization,
+    *,
+    allow_hooks: bool,
+) -> tuple[dict[str, ParameterPlan], dict[str, SitePlan], dict[str, HookPlan]]:
+    """Fold every multiplier into parameters, or plan a hook for it.
+
+    Raises:
+        LoweringError: A multiplier can go nowhere.
+    """
+    ratios = analysis.ratios or Ratios({})
+    sites: dict[str, SitePlan] = {}
+    hooks: dict[str, HookPlan] = {}
+    found = dict(parameters)
+    for decision in decide(analysis.sites, analysis.axes, ratios, parametrization):
+        site, hook = _place(analysis, decision, allow_hooks=allow_hooks)
+        sites[site.name] = site
+        if hook is not None:
+            hooks[site.name] = hook
+        for name in site.target if site.lowering == "fold" else ():
+            found[name] = absorb(found[name], decision.value, decision.power, FAMILIES)
+    return found, sites, hooks
+
+
+def _place(
+    analysis: Analysis, decision: Decision, *, allow_hooks: bool
+) -> tuple[SitePlan, HookPlan | None]:
+    site = decision.site
+    if decision.value == 1.0:
+        return _site_plan(decision, "none", ()), None
+    attempts = [fold(analysis.program, site.node, operand) for operand in site.operands]
+    folded = next((a for a in attempts if a.refusal is None), None)
+    tied = site.kind is SiteKind.TIED_READOUT and allow_hooks
+    if folded is not None and not tied:
+        return _site_plan(decision, "fold", folded.parameters), None
+    hook = _hook(analysis, decision) if allow_hooks else None
+    if hook is not None:
+        return _site_plan(decision, "hook", (str(hook),)), hook
+    if folded is not None:
+        return _site_plan(decision, "fold", folded.parameters), None
+    raise _nowhere(decision, attempts, hooks=allow_hooks)
+
+
+def _hook(analysis: Analysis, decision: Decision) -> HookPlan | None:
+    site, value = decision.site, decision.value
+    if site.kind is SiteKind.TIED_READOUT:
+        return plan_input_hook(analysis.program, site.node, site.operands[0], value)
+    plans = (plan_output_hook(analysis.program, operand, value) for operand in site.operands)
+    return next((plan for plan in plans if plan is not None), None)
+
+
+def _nowhere(decision: Decision, attempts: list[Folded], *, hooks: bool) -> LoweringError:
+    reasons = "; ".join(f"{a.at}: {a.refusal}" for a in attempts)
+    return LoweringError(
+        f"the multiplier {decision.value:g} of {decision.site.name} can go nowhere",
+        where=decision.site.where,
+        found=reasons,
+        hint="hooks=True allows a hook at a module's boundary"
+        if not hooks
+        else "compute the operand in a module of its own, so that a hook can scale it",
+    )
+
+
+def _site_plan(decision: Decision, lowering: str, target: tuple[str, ...]) -> SitePlan:
+    return SitePlan(
+        name=decision.site.name,
+        kind=decision.site.kind,
+        multiplier=decision.value,
+        power=decision.power,
+        lowering=lowering,
+        target=target,
+        source=decision.source,
+        evidence=f"{decision.evidence}, at {decision.site.where}",
+    )
