@@ -2,18 +2,24 @@
 
 ::
 
-    capture      model, example   -> Program           one flat ATen graph, the user's own names
-    normalize    Program          -> Program           regions entered, no-ops gone
-    axes         Program          -> Axes              factor classes, uses of parameters
+    preflight    model            -> refusals          lazy, quantized, empty, mixed, not finite
+    capture      model, example   -> Program           one ATen graph, the user's own names
+    normalize    Program          -> Program           regions entered, assertions gone
+    align        Program, base    -> twins             the base's node for every node
+    axes         Program, twins   -> Axes              factor classes, uses of parameters
     roles        Axes             -> ParameterRole     input, hidden, output, vector, scalar
     streams      Program, Axes    -> Streams           residual streams, branches, depth
-    sites        Program, Axes    -> Site              attention logits, tied readouts
-    assign       roles, ratios    -> ParameterPlan     numbers from a parametrization's table
-    gauge        ParameterPlan    -> ParameterPlan     multipliers absorbed into weights
-    initialize   model, plan      -> InitPlan          laws recognised, values rescaled
-    fold         model, plan      -> SitePlan          multipliers of sites put into weights
-    multipliers  model, plan      -> SitePlan          what cannot be folded becomes a hook
-    verify       model, plan      -> findings          base identity, nothing half done
+    sites        Program, roles   -> Site              attention logits, tied readouts, products
+    ratios       Axes, base       -> Ratios            growth of every factor class
+    layers       Streams, Ratios  -> refusals          an axis that grew in only some layers
+    lint         Program, Axes    -> problems          what must hold after any of these
+    assign       roles, Ratios    -> ParameterPlan     numbers from a parametrization's table
+    initialize   values, plan     -> InitPlan          laws recognised, values rescaled
+    decide       Site, Ratios     -> Decision          the multiplier of every site
+    fold         Program, site    -> parameters        those that can carry a multiplier
+    gauge        ParameterPlan    -> ParameterPlan     a multiplier absorbed into a weight
+    multipliers  Program, site    -> HookPlan          what cannot be folded becomes a hook
+    verify       plan, parameters -> problems          all planned, each multiplier once
     groups       plan, optimizer  -> parameter groups  factors on the user's hyperparameters
 
 The code lives in the repository's top-level ``passes``; ``mupfx/passes`` is a link to it.

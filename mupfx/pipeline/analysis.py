@@ -13,11 +13,12 @@ from mupfx.core.base import Ratios
 from mupfx.core.program import Program
 from mupfx.core.structure import Streams
 from mupfx.core.vocabulary import Kind, Status
-from mupfx.errors import BaseError
+from mupfx.errors import AnalysisError, BaseError
 from mupfx.passes.align import Twins, align, shapes_by_uses
 from mupfx.passes.axes import infer_axes
 from mupfx.passes.capture import capture
 from mupfx.passes.layers import require_even_growth
+from mupfx.passes.lint import lint
 from mupfx.passes.normalize import normalize
 from mupfx.passes.ratios import of_model, of_shapes, of_sizes, of_width, with_overrides
 from mupfx.passes.roles import assign_roles
@@ -60,8 +61,20 @@ def run_analysis(
         require_even_growth(program, axes, streams, ratios)
     roles = assign_roles(program, axes)
     sites = find_sites(program, axes, roles, twins=twins)
+    _require_sound(program, axes)
     findings = tuple(_findings(program, axes, ratios))
     return Analysis(captured, program, axes, roles, streams, sites, ratios, findings, twins)
+
+
+def _require_sound(program: Program, axes: Axes) -> None:
+    """Refuse to go on from an analysis that contradicts itself: a rule is wrong, not the model."""
+    problems = lint(program, axes)
+    if problems:
+        raise AnalysisError(
+            "the analysis contradicts itself",
+            found="; ".join(problems[:3]),
+            hint="this is a bug in mupfx: report it with the model",
+        )
 
 
 def _base_program(
