@@ -68,7 +68,9 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
     values = dict(model.named_parameters())
     on_meta = any(p.is_meta for p in values.values())
     named = {} if on_meta else request.init
-    hints = Hints(named, _base_values(analysis, request.base), documented_laws(model))
+    theirs = _base_values(analysis, request.base)
+    alike = {name: value for name, value in theirs.items() if parameters[name].depth_ratio == 1}
+    hints = Hints(named, alike, documented_laws(model))  # laws may depend on depth as well
     reached = {name: p for name, p in parameters.items() if name in analysis.roles}
     parameters |= plan_init(values, reached, fans, hints, strict=request.strict)
     parameters, sites, hooks = place_sites(

@@ -53,8 +53,7 @@ BaseError: the base has another depth
 def test_base_of_another_depth_that_is_told() -> None:
     """The std of its last projections falls with depth, which values alone do not tell."""
     (model, args, kwargs), base = gpt.gpt(layers=3), gpt.gpt(1, layers=2)[0]
-    laws = {"h.*.c_proj.weight": "constant"}
-    mupfx.convert(model, args, kwargs, base=base, base_depth=4, init=laws)
+    mupfx.convert(model, args, kwargs, base=base, base_depth=4)
     parameters = mupfx.plan(model).parameters
     inside = [p.depth_ratio for p in parameters.values() if p.branch]
     outside = [p.depth_ratio for p in parameters.values() if not p.branch]
