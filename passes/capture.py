@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
+from mupfx.core.ops import CONSTANT
 from mupfx.core.program import Program
 from mupfx.errors import CaptureError
 
@@ -40,22 +41,39 @@ def capture(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
     graph = exported.graph_module.graph
     signature = exported.graph_signature
     parameters = _placed(signature.inputs_to_parameters, names)
+    buffers = signature.inputs_to_buffers | signature.inputs_to_lifted_tensor_constants
+    constants = _constants(exported, buffers)
     for node in graph.nodes:
         if node.name in parameters:
             node.meta["parameter"] = parameters[node.name]
+        value = constants.get(node.name)
+        if value is not None:
+            node.meta[CONSTANT] = value
     reached = {parameters[n.name] for n in graph.nodes if n.name in parameters and n.users}
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
-    constants = _placed(signature.inputs_to_lifted_tensor_constants, {})
     return Program(
         graph=graph,
         frontend="export",
         parameters=parameters,
-        buffers=_placed(signature.inputs_to_buffers, {}) | constants,
+        buffers=_placed(buffers, {}),
         inputs=tuple(signature.user_inputs),
         shapes=shapes,
         tied=tied(model),
         unreached=tuple(name for name in shapes if name not in reached),
     )
+
+
+def _constants(
+    exported: torch.export.ExportedProgram, places: Mapping[str, str]
+) -> dict[str, float]:
+    """Values of buffers and literals that are one number each, by placeholder."""
+    values = {**exported.constants, **exported.state_dict}
+    tensors = {place: values.get(name) for place, name in places.items()}
+    return {
+        place: value.item()
+        for place, value in tensors.items()
+        if isinstance(value, torch.Tensor) and value.numel() == 1 and not value.is_meta
+    }
 
 
 def tied(model: nn.Module) -> dict[str, tuple[str, ...]]:

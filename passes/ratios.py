@@ -89,7 +89,7 @@ def of_sizes(axes: Axes, streams: Streams, sizes: Sizes) -> Ratios:
     ratios = {
         c.name: given.get(c.name, others) for c in axes.classes.values() if c.kind is Kind.WIDTH
     }
-    return Ratios(_with_wholes(axes, ratios | given))
+    return Ratios(_with_wholes(axes, ratios | given) | given)
 
 
 def named(axes: Axes, word: str) -> list[FactorClass]:

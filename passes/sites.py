@@ -21,6 +21,7 @@ from mupfx.tables.linear_ops import (
     KEEPING,
     MASKING,
     PARTIAL,
+    SATURATING,
     SCALING,
     SOFTMAX,
     SUMS,
@@ -74,8 +75,8 @@ def _of_product(match: Contraction, graph: _Graph, axes: Axes) -> Site | None:
 def _site(match: Contraction, graph: _Graph, kind: SiteKind, downstream: list[fx.Node]) -> Site:
     node, twin = graph.nodes[match.node], graph.twins.get(graph.nodes[match.node])
     operands = [graph.nodes[match.left], graph.nodes[match.right]]
-    mine = [_fused_scale(node), *map(constant_factor, downstream)]
-    theirs = [_fused_scale(twin), *(constant_factor(graph.twins.get(n, n)) for n in downstream)]
+    mine = [_own_scale(node), *map(constant_factor, downstream)]
+    theirs = [_own_scale(twin), *(constant_factor(graph.twins.get(n, n)) for n in downstream)]
     mine += [_scale(graph, n, at_base=False) for n in operands]
     theirs += [_scale(graph, n, at_base=True) for n in operands]
     return Site(
@@ -91,10 +92,10 @@ def _site(match: Contraction, graph: _Graph, kind: SiteKind, downstream: list[fx
     )
 
 
-def _fused_scale(node: fx.Node | None) -> float | None:
-    """The scale that an attention kernel applies; None for another op."""
+def _own_scale(node: fx.Node | None) -> float | None:
+    """The scale that the op itself applies; None where it has none."""
     if node is None or packet(node) not in FUSED_ATTENTION:
-        return None
+        return None if node is None else _alpha(node)
     given = node.kwargs.get("scale")
     if isinstance(given, int | float):
         return float(given)
@@ -102,6 +103,12 @@ def _fused_scale(node: fx.Node | None) -> float | None:
     assert isinstance(query, fx.Node)
     size: int = query.meta["val"].shape[-1]
     return 1 / sqrt(size)
+
+
+def _alpha(node: fx.Node) -> float | None:
+    """What ``baddbmm`` multiplies its product by."""
+    given = node.kwargs.get("alpha")
+    return float(given) if isinstance(given, int | float) else None
 
 
 def _scale(graph: _Graph, node: fx.Node, *, at_base: bool) -> float:
@@ -170,7 +177,10 @@ def _to_softmax(node: fx.Node) -> list[fx.Node] | None:
 
 
 def _passes(node: fx.Node) -> bool:
-    return packet(node) in KEEPING | SOFTMAX | SUMS | MASKING or constant_factor(node) is not None
+    op = packet(node)
+    return (
+        op in KEEPING | SOFTMAX | SUMS | MASKING | SATURATING or constant_factor(node) is not None
+    )
 
 
 def _is_last(node: fx.Node, axes: Axes) -> bool:

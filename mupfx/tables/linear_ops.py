@@ -52,4 +52,7 @@ SOFTMAX = frozenset({aten.softmax, aten._softmax})
 
 FUSED_ATTENTION = frozenset({aten.scaled_dot_product_attention})
 
+SATURATING = frozenset({aten.tanh, aten.tanh_})
+"""Nonlinear, and the identity for small values: caps on logits."""
+
 MASKING = frozenset({aten.masked_fill, aten.masked_fill_, aten.where})
