@@ -8,7 +8,7 @@ the operand, each node is scaled only if all that read it are scaled too::
     y = norm(x) * gain                    ->  the gain carries it
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -57,9 +57,9 @@ def fold(program: Program, node: str, operand: str) -> Folded:
         _, current = heappop(heap)
         if current in scaled:
             continue
-        outside = [user.name for user in current.users if user not in scaled]
-        if outside:
-            return Folded((), f"{outside[0]} reads it too", current.name)
+        refusal = _also_read(current, scaled, nodes[node])
+        if refusal is not None:
+            return Folded((), refusal, current.name)
         scaled.add(current)
         name = program.parameters.get(current.name)
         if name is not None:
@@ -74,6 +74,16 @@ def fold(program: Program, node: str, operand: str) -> Folded:
     if shared:
         return Folded((), f"{shared[0]} is used elsewhere under another name", operand)
     return Folded(tuple(dict.fromkeys(carriers)), None, operand)
+
+
+def _also_read(node: fx.Node, scaled: Container[fx.Node], reader: fx.Node) -> str | None:
+    """Who else than ``reader``, once, and what is scaled on the way reads a value."""
+    outside = [user.name for user in node.users if user not in scaled]
+    if outside:
+        return f"{outside[0]} reads it too"
+    read: list[fx.Node] = []
+    fx.map_arg((reader.args, reader.kwargs), read.append)
+    return f"{reader.name} reads it more than once" if read.count(node) > 1 else None
 
 
 def _placeholders(program: Program, name: str) -> int:
@@ -116,10 +126,10 @@ def _scaled_inputs(graph: _Graph, node: fx.Node) -> Iterable[fx.Node] | None:
     op = packet(node)
     if op in KEEPING | PARTIAL | POOLING or is_pick(node) or constant_factor(node) is not None:
         return data_inputs(node)[:1]
-    if op in JOINS:
-        return data_inputs(node)
-    if op in SUMS:
-        return data_inputs(node) if len(node.all_input_nodes) == 2 else None
+    if op in JOINS | SUMS:
+        sources = data_inputs(node)
+        whole = len(sources) == (2 if op in SUMS else len(node.all_input_nodes))
+        return sources if whole else None
     if op in SCALING:
         return _factor(graph, node)
     if op in NORMS:
@@ -131,6 +141,8 @@ def _scaled_inputs(graph: _Graph, node: fx.Node) -> Iterable[fx.Node] | None:
 def _factor(graph: _Graph, node: fx.Node) -> list[fx.Node] | None:
     """One factor of a product: the parameter, else the only one that depends on parameters."""
     sources = [n for n in node.all_input_nodes if holds_floats(n)]
+    if len(sources) < 2:  # a square
+        return None
     weights = [n for n in sources if n in graph.weights]
     if str(packet(node)).startswith("aten.div"):
         sources, weights = sources[:1], weights[:1] if weights[:1] == sources[:1] else []
@@ -147,4 +159,5 @@ def _weight(graph: _Graph, node: fx.Node) -> list[fx.Node] | None:
         return None
     weights = [n for n in node.all_input_nodes if n in graph.weights]
     biased = op in BIASED or op.startswith("aten.conv")
-    return weights if weights and (biased or len(weights) == 1) else None
+    alone = len(weights) == len(node.all_input_nodes) - 1 if biased else len(weights) == 1
+    return weights if weights and alone else None
