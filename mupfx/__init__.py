@@ -35,6 +35,7 @@ __all__ = [
     "plan",
     "rescale_",
     "save_base",
+    "scaled",
 ]
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         plan,
         rescale_,
         save_base,
+        scaled,
     )
     from mupfx.core.analysis import Analysis
     from mupfx.core.plan import Plan
@@ -68,7 +70,7 @@ if TYPE_CHECKING:
 else:  # hidden from type checkers, which would take any name for granted
     _HOMES = {
         "mupfx.api": (
-            "analyze check_groups convert optimizer param_groups plan rescale_ save_base"
+            "analyze check_groups convert optimizer param_groups plan rescale_ save_base scaled"
         ),
         "mupfx.core.analysis": "Analysis",
         "mupfx.core.plan": "Plan",

@@ -10,7 +10,7 @@ from mupfx.core.axes import Axes, Axis, FactorClass, ParameterRole
 from mupfx.core.base import Ratios
 from mupfx.core.program import Program
 from mupfx.core.structure import Site, Streams
-from mupfx.core.vocabulary import Role, Status
+from mupfx.core.vocabulary import Role
 
 SCHEMA = 1
 
@@ -94,11 +94,6 @@ class Analysis:
         """An axis in words: ``kv_heads 2 x group 3 x head_dim 8``."""
         classes = [self.axes.classes[c] for c in axis]
         return " x ".join(f"{c.label} {c.size}" for c in classes) or "1"
-
-    @property
-    def uncertain(self) -> tuple[str, ...]:
-        """Parameters whose role is only assumed or unknown."""
-        return tuple(n for n, r in self.roles.items() if r.status is not Status.CERTAIN)
 
 
 def _class(c: FactorClass) -> dict[str, Any]:

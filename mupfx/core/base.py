@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +12,6 @@ class Ratios:
     classes: Mapping[str, Fraction]
     depth: Mapping[str, Fraction] = field(default_factory=dict)
     """By stream name."""
-    description: Mapping[str, Any] = field(default_factory=dict)
-    """What the base was, for the plan: plain JSON."""
     findings: tuple[str, ...] = ()
     """What the reader should know: vocabulary grew, this is the base model."""
 

@@ -16,9 +16,7 @@ from mupfx.passes.axis_rules.factors import (
     Dim,
     Dims,
     Piece,
-    Size,
     expand,
-    fresh,
     is_one,
     mark,
     size_of,
@@ -356,11 +354,6 @@ def cross(tracker: Tracker, call: Call) -> Dims:
     a, b = call["x1"], call["x2"]
     lead = labels(len(call.sizes(a)) - 2)
     return contract(tracker, call, [(a, lead + "nm"), (b, lead + "pm")], lead + "np")
-
-
-def fresh_like(sizes: Sequence[Size]) -> Dims:
-    """Dimensions nothing is known about."""
-    return tuple(() if is_one(size) else fresh(size) for size in sizes)
 
 
 RULES: Rules = {
