@@ -65,6 +65,7 @@ def analyze(  # noqa: PLR0913 - each is an answer that only the user can give
         ModelError: The model is in a state that cannot be analysed.
         BaseError: The base does not fit the model.
 
+    >>> import torch
     >>> net = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
     >>> [str(r.role) for r in analyze(net, torch.ones(1, 3)).roles.values()]
     ['input', 'vector', 'output', 'scalar']

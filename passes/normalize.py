@@ -4,6 +4,8 @@ Regions that export wraps (no-grad, autocast, checkpoint) are inlined, so that l
 list of ops::
 
     y = wrap_with_set_grad_enabled(False, submodule, x)   ->   the ops of submodule, on x
+
+Views that nobody reads are dropped: ``x[:, :, -1].shape`` asks for a shape and picks nothing.
 """
 
 import operator
@@ -12,19 +14,21 @@ from dataclasses import replace
 import torch
 from torch import fx
 
+from mupfx.core.ops import packet
 from mupfx.core.program import Program
+from mupfx.tables.linear_ops import KEEPING, PARTIAL
 
 _Values = dict[fx.Node, object]
 
 
 def normalize(program: Program) -> Program:
-    """The program with regions inlined and assertions dropped."""
+    """The program with regions inlined, assertions and unread views dropped."""
     graph = fx.Graph()
     values: _Values = {}
     root = program.graph.owning_module
     for node in program.graph.nodes:
         _copy(graph, node, values, root)
-    _drop_assertions(graph)
+    _drop_unread(graph)
     return replace(program, graph=graph)
 
 
@@ -74,9 +78,15 @@ def _inline(graph: fx.Graph, node: fx.Node, body: fx.GraphModule, values: _Value
     return None
 
 
-def _drop_assertions(graph: fx.Graph) -> None:
-    """Nodes that make no tensor and that nobody reads; what is computed in vain stays."""
+def _drop_unread(graph: fx.Graph) -> None:
+    """Nodes that nobody reads and that only check or view; what is computed in vain stays."""
     for node in reversed(list(graph.nodes)):
-        silent = node.op == "get_attr" or node.meta.get("val") is None
-        if node.op in ("call_function", "get_attr") and not node.users and silent:
+        if node.op in ("call_function", "get_attr") and not node.users and _is_idle(node):
             graph.erase_node(node)
+
+
+def _is_idle(node: fx.Node) -> bool:
+    if node.op == "get_attr" or node.meta.get("val") is None:
+        return True
+    views = packet(node) in KEEPING | PARTIAL
+    return views and all(source.op != "placeholder" for source in node.all_input_nodes)
