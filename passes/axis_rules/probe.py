@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from mupfx.core.program import extent
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
-from mupfx.passes.axis_rules.factors import Dim, Dims, expand, fresh, mark
+from mupfx.passes.axis_rules.factors import Dim, Dims, Size, expand, fresh, mark, size_of
 from mupfx.passes.axis_rules.tracker import CONTRACTED, Tracker
 
 Place = tuple[int, int]
@@ -71,7 +71,9 @@ def _experiment(
         if group is None or before is None:
             return None
         after = _shapes(call, nodes, _longer(shapes, group))
-        moved = _moved(before, after or ())
+        if after is None or len(after) != len(before):
+            return None
+        moved = _moved(before, after)
         settled |= group
         found.append((frozenset(group), moved))
     return found
@@ -117,7 +119,7 @@ def _apply(
     shapes: Sequence[Shape],
     found: Sequence[tuple[frozenset[Place], frozenset[Place]]],
 ) -> Dims | list[Dims]:
-    result: dict[Place, Dim] = {}
+    result: dict[Place, list[Dim]] = {}
     gone: list[Place] = []
     for group, moved in found:
         dims = [call.dims(nodes[i])[d] for i, d in sorted(group)]
@@ -125,11 +127,11 @@ def _apply(
             if dims[0] and dim:
                 tracker.unify(call, dims[0], dim)
         for place in moved:
-            result[place] = dims[0]
+            result.setdefault(place, []).append(dims[0])
         if not moved:
             gone += sorted(group)
     _consume(tracker, call, nodes, _partners(shapes, gone))
-    return _results(call, result)
+    return _results(tracker, call, result)
 
 
 def _partners(shapes: Sequence[Shape], gone: Sequence[Place]) -> list[list[Place]]:
@@ -142,33 +144,68 @@ def _partners(shapes: Sequence[Shape], gone: Sequence[Place]) -> list[list[Place
 def _consume(
     tracker: Tracker, call: Call, nodes: Sequence[fx.Node], groups: Sequence[list[Place]]
 ) -> None:
-    """Axes without a result: contracted, or selected where an integer tensor has one too."""
+    """Axes without a result: join those of one length, and record what became of them."""
     contracted: list[Place] = []
-    selected: list[Place] = []
+    looked_up: list[Place] = []
     for group in groups:
-        dims = [call.dims(nodes[i])[d] for i, d in group]
-        for dim in dims[1:]:
-            if dims[0] and dim:
-                tracker.unify(call, dims[0], dim)
-        if any(not nodes[i].meta["val"].dtype.is_floating_point for i, _ in group):
-            selected += group
-            mark(dims[0], Reason.SELECTION, f"{call.node.name} selects along it")
-        elif len(group) > 1:
+        first, *others = [call.dims(nodes[i])[d] for i, d in group]
+        for dim in others:
+            if first and dim:
+                tracker.unify(call, first, dim)
+        word = _fate(tracker, nodes, group)
+        if word == CONTRACTED:
             contracted += group
+        elif word is not None:
+            looked_up += group
+            mark(first, word, f"{call.node.name} looks along it")
+    if not all(tracker.is_weight(node) for node in nodes):
+        _note_uses(tracker, call, nodes, contracted, looked_up)
+
+
+def _fate(tracker: Tracker, nodes: Sequence[fx.Node], group: Sequence[Place]) -> str | None:
+    """Axes of one length are contracted, or selected where an integer tensor has one of them.
+
+    An axis of a weight that goes alone, while there are integers, is looked up by them.
+    """
+    counted = [not node.meta["val"].dtype.is_floating_point for node in nodes]
+    if any(counted[i] for i, _ in group):
+        return Reason.SELECTION
+    if len(group) > 1:
+        return CONTRACTED
+    return Reason.INDEX if any(counted) and tracker.is_weight(nodes[group[0][0]]) else None
+
+
+def _note_uses(
+    tracker: Tracker,
+    call: Call,
+    nodes: Sequence[fx.Node],
+    contracted: Sequence[Place],
+    looked_up: Sequence[Place],
+) -> None:
     for i, node in enumerate(nodes):
         if not tracker.is_weight(node):
             continue
         pieces = [p for j, d in contracted if j == i for p in expand(call.dims(node)[d])]
-        index = [p for j, d in selected if j == i for p in expand(call.dims(node)[d])]
+        index = [p for j, d in looked_up if j == i for p in expand(call.dims(node)[d])]
         mark(pieces, CONTRACTED, call.node.name)
         tracker.use(call, node, contracted=pieces, index=index)
 
 
-def _results(call: Call, result: dict[Place, Dim]) -> Dims | list[Dims]:
+def _results(tracker: Tracker, call: Call, result: dict[Place, list[Dim]]) -> Dims | list[Dims]:
     many = not isinstance(call.node.meta["val"], torch.Tensor)
     sizes = call.outs if many else [call.out]
     dims = [
-        tuple(result.get((i, d)) or fresh(size) for d, size in enumerate(shape))
+        tuple(_made(tracker, result.get((i, d), []), size) for d, size in enumerate(shape))
         for i, shape in enumerate(sizes)
     ]
     return dims if many else dims[0]
+
+
+def _made(tracker: Tracker, sources: Sequence[Dim], size: Size) -> Dim:
+    """The one axis that a result follows, where it is as long; else a new one."""
+    if len(sources) == 1 and size_of(sources[0], size) == size:
+        return sources[0]
+    made = fresh(size)
+    if sources and made:
+        tracker.depends.append(([p for dim in sources for p in expand(dim)], made))
+    return made
