@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mupfx.core.vocabulary import Kind, Reason, Status
 from mupfx.passes.axis_rules.factors import Dim, Factor, Piece, expand
-from mupfx.passes.axis_rules.tracker import CONTRACTED, MATCHED, REPEATED, Tracker
+from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, MATCHED, REPEATED, Tracker
 
 CERTAIN = (
     Reason.INPUT,
@@ -92,7 +92,7 @@ def _spread(facts: Facts, answers: Answers) -> None:
             parts = [f for part in factor.parts.values() for f in roots(part)]
             if _is_finite(answers, factor):
                 _inherit(answers, [factor], parts)
-            elif _covered(factor):
+            elif _covered(factor) or _only_read(factor):
                 _inherit(answers, parts, [factor])
 
 
@@ -123,6 +123,11 @@ def _covered(factor: Factor) -> bool:
             return False
         position = stop
     return bool(spans) and position == factor.size
+
+
+def _only_read(factor: Factor) -> bool:
+    """Whether nothing but parts of it matter: the table of positions behind ``table[:length]``."""
+    return bool(factor.parts) and not {CONTRACTED, MATCHED, MADE, OUTPUT} & set(factor.marks)
 
 
 def _outputs(facts: Facts, answers: Answers) -> None:
@@ -190,7 +195,7 @@ def _heads(facts: Facts, answers: Answers) -> None:
 
 def _neighbours(facts: Facts, inner: Sequence[Factor], outer: Sequence[Factor]) -> list[Factor]:
     """Factors beside the head size in some parameter's dimension."""
-    heads = {id(f) for f in inner}
+    heads = _kin(facts, inner)
     beside = {id(f) for f in outer}
     return [
         f
@@ -201,9 +206,20 @@ def _neighbours(facts: Facts, inner: Sequence[Factor], outer: Sequence[Factor]) 
     ]
 
 
+def _kin(facts: Facts, factors: Sequence[Factor]) -> set[int]:
+    """The factors, and those that share parts with them: a rotary embedding of part of a head."""
+    own = {id(p) for f in factors for part in f.parts.values() for p in roots(part)}
+    wholes = {
+        id(f)
+        for f in facts.factors
+        if any(id(p) in own for part in f.parts.values() for p in roots(part))
+    }
+    return wholes | {id(f) for f in factors}
+
+
 def _one_grows(facts: Facts, answers: Answers) -> None:
     """Of several open factors that stand together, one grows."""
-    sole = sole_fan_in(facts, answers)
+    sole = sole_fan_in(facts, answers) | _last_open(facts, answers)
     for group in groups(facts):
         candidates = [f for f in group if id(f) not in answers]
         if len(candidates) < 2:
@@ -215,6 +231,17 @@ def _one_grows(facts: Facts, answers: Answers) -> None:
                     f"another factor of the same axis, of size {grows.size[0]}, grows instead"
                 )
                 answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
+
+
+def _last_open(facts: Facts, answers: Answers) -> set[int]:
+    """Factors whose neighbours in some axis were told to stay, so that these must grow."""
+    found = set()
+    for group in groups(facts):
+        known = [answers[id(f)] for f in group if id(f) in answers]
+        last = [f for f in group if id(f) not in answers]
+        if len(last) == 1 and any(a.reason is Reason.GROWTH for a in known):
+            found.add(id(last[0]))
+    return found
 
 
 def _softness(factor: Factor, sole: set[int]) -> int:

@@ -1,0 +1,116 @@
+"""Ways of writing a model that say nothing of its width, and must not be read as if they did."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import mupfx
+from tests.zoo.models.common import tokens
+
+
+class LastFeature(nn.Module):
+    """Asks for the shape of ``x[:, :, -1]``, as BART does."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(11, width)
+        self.inner = nn.Linear(width, width)
+        self.readout = nn.Linear(width, 7)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.embed(ids)
+        batch, length = x[:, :, -1].shape
+        out: torch.Tensor = self.readout(torch.tanh(self.inner(x))).view(batch, length, 7)
+        return out
+
+
+class Positions(nn.Module):
+    """A table of positions, read up to the length."""
+
+    def __init__(self, width: int, longest: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(11, width)
+        self.places = nn.Parameter(torch.randn(longest, width) * 0.02)
+        self.inner = nn.Linear(width, width)
+        self.readout = nn.Linear(width, 7)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.embed(ids) + self.places[: ids.shape[1]]
+        out: torch.Tensor = self.readout(torch.tanh(self.inner(x)))
+        return out
+
+
+class Attention(nn.Module):
+    """Heads; half of each head is turned, or keys are repeated over the batch."""
+
+    def __init__(self, heads: int, size: int, *, turned: bool, repeated: bool) -> None:
+        super().__init__()
+        width = heads * size
+        self.heads, self.size, self.turned, self.repeated = heads, size, turned, repeated
+        self.embed = nn.Embedding(11, width)
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+        self.value, self.out = nn.Linear(width, width), nn.Linear(width, width)
+        self.readout = nn.Linear(width, 7)
+
+    def _turn(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.turned:
+            return x
+        half = self.size // 2
+        return torch.cat((x[..., :half].sin(), x[..., half:]), -1)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.embed(ids)
+        batch, length = ids.shape
+
+        def split(y: torch.Tensor) -> torch.Tensor:
+            y = y.view(batch, length, self.heads, self.size).transpose(1, 2)
+            return y.reshape(batch * self.heads, length, self.size)
+
+        query, key, value = split(self.query(x)), split(self.key(x)), split(self.value(x))
+        logits = self._turn(query) @ self._turn(key).transpose(1, 2) / self.size**0.5
+        if self.repeated:
+            every = split(self.key(x[:1].expand(batch, -1, -1)))[: self.heads]
+            logits = logits + query @ every.repeat(batch, 1, 1).transpose(1, 2)
+        mixed = (logits.softmax(-1) @ value).view(batch, self.heads, length, self.size)
+        out: torch.Tensor = self.readout(x + self.out(mixed.transpose(1, 2).flatten(2)))
+        return out
+
+
+def axes(found: mupfx.Analysis, name: str) -> list[list[str]]:
+    """Kinds of the factors of each dimension of a parameter."""
+    return [[str(found.classes[c].kind) for c in dim] for dim in found.parameters[name].axes]
+
+
+def analyzed(model: nn.Module, **options: Any) -> mupfx.Analysis:
+    return mupfx.analyze(model, tokens(11, 3, 5), **options)
+
+
+def test_a_shape_that_is_asked_for_picks_nothing() -> None:
+    found = analyzed(LastFeature(32), base=LastFeature(16))
+    assert axes(found, "inner.weight") == [["width"], ["width"]]
+
+
+@pytest.mark.parametrize(
+    "base", [16, Positions(16, 24), Positions(16, 9)], ids=["int", "same", "less"]
+)
+def test_positions_read_up_to_the_length_are_finite(base: int | nn.Module) -> None:
+    found = analyzed(Positions(32, 24), base=base)
+    assert axes(found, "places") == [["finite"], ["width"]]
+
+
+def test_heads_of_which_a_part_is_turned() -> None:
+    model = Attention(2, 8, turned=True, repeated=False)
+    assert axes(analyzed(model, base=8), "query.weight") == [["width", "finite"], ["width"]]
+    wider = analyzed(model, base=8, grow="head_dim")
+    assert axes(wider, "query.weight") == [["finite", "width"], ["width"]]
+    (site,) = wider.sites
+    assert wider.ratios is not None
+    assert wider.ratios.of_axis(site.classes) == 2
+
+
+def test_keys_repeated_over_the_batch_leave_heads_to_grow() -> None:
+    found = analyzed(Attention(2, 8, turned=False, repeated=True), base=8)
+    for name in ("query", "key", "value"):
+        assert axes(found, f"{name}.weight") == [["width", "finite"], ["width"]]
