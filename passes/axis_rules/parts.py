@@ -42,7 +42,7 @@ def slice_(tracker: Tracker, call: Call) -> Dims:
     whole, out = call.sizes(node)[axis], call.out[axis]
     if whole == out:
         return tuple(dims)
-    if call["step"] != 1:
+    if call["step"] not in (None, 1):  # narrow has none
         dims[axis] = _strided(tracker, call, dims[axis], whole, out)
         return tuple(dims)
     starts = (_start(call["start"], whole[0]), _start(call.at_base("start"), whole[-1]))

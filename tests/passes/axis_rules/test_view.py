@@ -72,6 +72,7 @@ PARTS = [
     case("(n p) -> n; parts p", lambda x: x[::2], (6,)),
     case("a b -> a c", lambda x: aten.narrow(x, 1, 1, 2), (2, 5)),
     case("a b -> a b", lambda x: aten.narrow(x, 1, 0, 5), (2, 5)),
+    case("a b -> a c", lambda x: aten.narrow(x, 1, 4, 4), (2, 12)),
     case("a (n b) -> a b, a b, a b; parts n", lambda x: x.chunk(3, -1), (2, 15)),
     case("a (n b) -> a b, a b; parts n", lambda x: x.split(5, 1), (2, 10)),
     case("a b -> a c, a d", lambda x: aten.split.sizes(x, [4, 6], 1), (2, 10)),
