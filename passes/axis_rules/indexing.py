@@ -42,8 +42,9 @@ def index(tracker: Tracker, call: Call) -> Dims:
     dims, picks = call.dims(node), list(call["indices"])
     indexed = _indexed(call, picks)
     looked_up = [p for i in indexed for p in expand(dims[i])]
-    mark(looked_up, Reason.INDEX, f"{call.node.name} looks it up")
     tensors = [p for p in picks if isinstance(p, fx.Node)]
+    if not _by_the_code(tracker, node, tensors):
+        mark(looked_up, Reason.INDEX, f"{call.node.name} looks it up")
     count = len(call.out) - (len(dims) - len(indexed))
     first = 0 if _apart(indexed) else indexed[0]
     shape = call.out[first : first + count]
@@ -52,6 +53,14 @@ def index(tracker: Tracker, call: Call) -> Dims:
         tracker.use(call, node, index=looked_up, index_places=indexed)
     rest = [dim for i, dim in enumerate(dims) if i not in indexed]
     return (*rest[:first], *taken, *rest[first:])
+
+
+def _by_the_code(tracker: Tracker, node: fx.Node, picks: Sequence[fx.Node]) -> bool:
+    """Whether entries of an activation are picked by a list in the code, as ``x[:, [-2]]``.
+
+    Such an axis may well grow: it is read in another order, or by its ends.
+    """
+    return node in tracker.active and not any(p in tracker.active for p in picks)
 
 
 def _indexed(call: Call, picks: Sequence[fx.Node | None]) -> list[int]:

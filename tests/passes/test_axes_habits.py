@@ -114,3 +114,34 @@ def test_keys_repeated_over_the_batch_leave_heads_to_grow() -> None:
     found = analyzed(Attention(2, 8, turned=False, repeated=True), base=8)
     for name in ("query", "key", "value"):
         assert axes(found, f"{name}.weight") == [["width", "finite"], ["width"]]
+
+
+class MultiQuery(nn.Module):
+    """One projection for all queries, a key and a value, taken by lists of indices, as Falcon."""
+
+    def __init__(self, heads: int, size: int) -> None:
+        super().__init__()
+        self.heads, self.size = heads, size
+        width = heads * size
+        self.embed = nn.Embedding(11, width)
+        self.fused = nn.Linear(width, (heads + 2) * size)
+        self.out = nn.Linear(width, width)
+        self.readout = nn.Linear(width, 7)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.embed(ids)
+        every = self.fused(x).unflatten(-1, (self.heads + 2, self.size))
+        query = every[..., :-2, :].transpose(1, 2)
+        key, value = every[..., [-2], :].transpose(1, 2), every[..., [-1], :].transpose(1, 2)
+        logits = query @ key.transpose(-1, -2) / self.size**0.5
+        mixed = (logits.softmax(-1) @ value).transpose(1, 2).flatten(2)
+        out: torch.Tensor = self.readout(x + self.out(mixed))
+        return out
+
+
+def test_entries_that_the_code_picks_do_not_hold_an_axis() -> None:
+    found = analyzed(MultiQuery(8, 4), base=MultiQuery(4, 4))
+    assert axes(found, "fused.weight") == [["width", "finite"], ["width"]]
+    assert axes(found, "out.weight") == [["width"], ["width", "finite"]]
+    assert found.ratios is not None
+    assert float(found.ratios.of_axis(found.parameters["fused.weight"].axes[0])) == 10 / 6
