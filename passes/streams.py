@@ -167,6 +167,8 @@ def _freeze(axes: Axes, walk: Walk, residuals: Mapping[fx.Node, Residual]) -> St
     members: dict[str, list[Residual]] = {}
     for add, residual in residuals.items():
         previous = _previous(walk, residuals, residual.start)
+        if previous is None:  # a parallel branch: the sum with the other one
+            previous = _previous(walk, residuals, residual.skip)
         name = stream_of[previous] if previous is not None else f"s{len(members)}"
         stream_of[add] = name
         members.setdefault(name, []).append(residual)
