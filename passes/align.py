@@ -7,7 +7,7 @@ has whole repetitions more; a repeated node then has the same twin as the one a 
     base    embed  L L      norm  head
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 
 from torch import fx
@@ -29,17 +29,32 @@ def align(program: Program, base: Program) -> Twins:
         BaseError: The graphs are not of one architecture.
     """
     mine, theirs = _ops(program), _ops(base)
-    positions = _positions([_key(n) for n in mine], [_key(n) for n in theirs])
-    if positions is None:
+    found = [
+        _pair(mine, theirs, positions)
+        for positions in _alignments([_key(n) for n in mine], [_key(n) for n in theirs])
+    ]
+    if not found:
         raise _other_architecture(program, base)
+    twins = min(found, key=_size_pairs)
+    _check_ranks(twins)
+    return twins
+
+
+def _pair(mine: Sequence[fx.Node], theirs: Sequence[fx.Node], positions: Sequence[int]) -> Twins:
     twins: Twins = {}
     for node, position in zip(mine, positions, strict=True):
         twin = theirs[position]
         twins[node] = twin
         for source, other in zip(node.all_input_nodes, twin.all_input_nodes, strict=True):
             twins.setdefault(source, other)
-    _check_ranks(twins)
     return twins
+
+
+def _size_pairs(twins: Twins) -> int:
+    """In how many ways a size differs from its twin: the fewest, where the layers line up."""
+    shapes = ((shape_of(node) or (), shape_of(twin) or ()) for node, twin in twins.items())
+    pairs = {pair for mine, theirs in shapes for pair in zip(mine, theirs, strict=False)}
+    return sum(mine != theirs for mine, theirs in pairs)
 
 
 def shapes_by_uses(program: Program, axes: Axes, base: Program, theirs: Axes) -> Shapes | None:
@@ -88,33 +103,33 @@ def _key(node: fx.Node) -> str:
     return f"{target}/{len(node.all_input_nodes)}"
 
 
-def _positions(mine: Sequence[str], theirs: Sequence[str]) -> list[int] | None:
-    """The base's position for each op; None where no repetition explains the difference."""
-    head = _common(mine, theirs)
+def _alignments(mine: Sequence[str], theirs: Sequence[str]) -> Iterator[list[int]]:
+    """The base's position for each op, for every place where whole repetitions may differ.
+
+    A block may begin and end with the same op, so that several places are possible.
+    """
     extra = len(mine) - len(theirs)
-    tail = _common(mine[head:][::-1], theirs[max(head, head - extra) :][::-1])
-    if extra <= 0:
-        start = len(mine) - tail
-        return (
-            None if head < start else [*range(start), *(i - extra for i in range(start, len(mine)))]
-        )
-    if head + tail < len(theirs):
-        return None
-    return _repeated(mine, len(theirs), head, extra)
-
-
-def _repeated(mine: Sequence[str], count: int, head: int, extra: int) -> list[int] | None:
-    """Positions where the model repeats something that the base has fewer of."""
-    start = min(head, count)
-    for period in range(1, extra + 1):
-        inserted = range(start, start + extra)
-        if extra % period or period > start:
+    longer, shorter = (mine, theirs) if extra > 0 else (theirs, mine)
+    head, tail = _common(mine, theirs), _common(mine[::-1], theirs[::-1])
+    for start in range(len(shorter) - tail, head + 1):
+        period = _period(longer, start, abs(extra))
+        if extra and period is None:
             continue
-        if all(mine[i] == mine[i - period] for i in inserted):
-            positions = list(range(start))
-            for i in inserted:
-                positions.append(positions[i - period])
-            return positions + list(range(start, count))
+        if extra > 0 and period is not None:
+            again = [start - period + i % period for i in range(extra)]
+            yield [*range(start), *again, *range(start, len(theirs))]
+        else:
+            yield [*range(start), *range(start - extra, len(theirs))]
+            if not extra:
+                return
+
+
+def _period(ops: Sequence[str], start: int, count: int) -> int | None:
+    """The shortest stretch before ``start`` that the ``count`` ops after it repeat."""
+    for period in range(1, min(start, count) + 1):
+        inserted = range(start, start + count)
+        if count % period == 0 and all(ops[i] == ops[i - period] for i in inserted):
+            return period
     return None
 
 
