@@ -93,6 +93,27 @@ def _mixed_devices(model: nn.Module) -> ModelError | None:
     )
 
 
+def _shared_memory(model: nn.Module) -> ModelError | None:
+    """Two parameters over one memory would be rescaled twice, and trained by two rules."""
+    homes: dict[int, str] = {}
+    for name, parameter in model.named_parameters():
+        first = homes.setdefault(_address(parameter) or id(parameter), name)
+        if first != name:
+            return ModelError(
+                "two parameters share their memory without being one",
+                where=f"{first} and {name}",
+                expected="one parameter under two names",
+                hint="tie the parameters themselves: a.weight = b.weight",
+            )
+    return None
+
+
+def _address(parameter: torch.Tensor) -> int:
+    """Where the values are; zero where there are none, as on the meta device."""
+    strided = parameter.layout is torch.strided and type(parameter.data) is torch.Tensor
+    return parameter.data_ptr() if strided else 0
+
+
 def _no_numbers(model: nn.Module) -> ModelError | None:
     names = [n for n, p in model.named_parameters() if not _is_finite(p)]
     if not names:
@@ -114,4 +135,4 @@ def _list(names: list[str], limit: int = 4) -> str:
     return ", ".join(names[:limit]) + more
 
 
-CHECKS: tuple[Check, ...] = (_lazy, _quantized, _empty, _mixed_devices, _no_numbers)
+CHECKS: tuple[Check, ...] = (_lazy, _quantized, _empty, _mixed_devices, _shared_memory, _no_numbers)
