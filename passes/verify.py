@@ -60,14 +60,17 @@ def _audit(plan: Plan) -> Iterator[PlanError]:
         if _is_unused(site):
             yield PlanError("a multiplier is applied nowhere", where=site.name)
         for name in site.target if site.lowering == "fold" else ():
-            expected[name] /= site.multiplier
+            if name not in expected:
+                yield PlanError("a multiplier is folded into no parameter", where=name)
+            expected[name] = expected.get(name, 1.0) / site.multiplier
     for name, value in expected.items():
-        if not isclose(plan.parameters[name].multiplier, value, rel_tol=1e-12):
+        planned = plan.parameters.get(name)
+        if planned is not None and not isclose(planned.multiplier, value, rel_tol=1e-12):
             yield PlanError(
                 "a multiplier is not accounted for exactly once",
                 where=name,
                 expected=f"{value:.12g}",
-                found=f"{plan.parameters[name].multiplier:.12g}",
+                found=f"{planned.multiplier:.12g}",
             )
 
 
