@@ -1,21 +1,26 @@
 """Capture: run the model once under ``torch.export`` and keep the graph under the user's names.
 
 The model is left as it was: training flags, random state, buffers and hooks. Outputs of any kind
-are flattened to tensors, so that a cache object or a dataclass in them does not matter.
+are flattened to tensors, so that a cache object or a dataclass in them does not matter. Where the
+model's Python asks for values (``if mask.any():``), one plain run answers, and tracing follows it.
 """
 
 import inspect
 import io
 import logging
+import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from mupfx.core.ops import CONSTANT
@@ -36,7 +41,7 @@ def capture(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
     """
     check_signature(model, args, kwargs)
     args, kwargs = _on_device(model, args, kwargs)
-    exported = _export(model, args, kwargs)
+    exported, frontend = _export(model, args, kwargs)
     names = {other: first for first, others in tied(model).items() for other in others}
     graph = exported.graph_module.graph
     signature = exported.graph_signature
@@ -53,7 +58,7 @@ def capture(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
     return Program(
         graph=graph,
-        frontend="export",
+        frontend=frontend,
         parameters=parameters,
         buffers=_placed(buffers, {}),
         inputs=tuple(signature.user_inputs),
@@ -108,14 +113,76 @@ def check_signature(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, 
 class _Flat(nn.Module):
     """The user's model, returning nothing but tensors."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, answers: "_Answers | None" = None) -> None:
         super().__init__()
         self.model = model
+        self.answers = answers
         self.training = model.training
 
     def forward(self, *args: Any, **kwargs: Any) -> list[torch.Tensor]:
         """Tensors of the model's output, in order."""
-        return list(_tensors(self.model(*args, **kwargs)))
+        with self.answers.given() if self.answers else nullcontext():
+            return list(_tensors(self.model(*args, **kwargs)))
+
+
+ASKING = frozenset(
+    {
+        torch.Tensor.__bool__, torch.Tensor.__int__, torch.Tensor.__float__,
+        torch.Tensor.__index__, torch.Tensor.__contains__, torch.Tensor.item, torch.Tensor.tolist,
+        torch.equal, torch.allclose, torch.is_nonzero,
+    }
+)  # fmt: skip
+"""Functions that turn tensors into Python's own values."""
+
+
+class _Answers(TorchFunctionMode):
+    """What the model's Python asked of tensors in one run, by line and in order.
+
+    ``if mask.any():`` at ``net.py:7`` is noted as ``{("__bool__", "net.py", 7): [True]}``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: defaultdict[tuple[str, str, int], list[Any]] = defaultdict(list)
+        self.waiting: dict[tuple[str, str, int], Iterator[Any]] | None = None
+
+    @contextmanager
+    def given(self) -> Iterator[None]:
+        """While tracing: questions get the answers of the run."""
+        self.waiting = {place: iter(answers) for place, answers in self.noted.items()}
+        with self:
+            yield
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Answer a question, or note what its answer is."""
+        if func not in ASKING:
+            return func(*args, **kwargs or {})
+        caller = sys._getframe(1)
+        place = (func.__name__, caller.f_code.co_filename, caller.f_lineno)
+        for known in self.waiting.get(place, ()) if self.waiting is not None else ():
+            return known
+        answer = func(*args, **kwargs or {})
+        if self.waiting is None:
+            self.noted[place].append(answer)
+        return answer
+
+
+def _answers(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> _Answers | None:
+    """Questions of one run that changes nothing; None without questions or values."""
+    leaves = pytree.tree_leaves((args, kwargs, list(model.parameters()), list(model.buffers())))
+    if any(isinstance(leaf, torch.Tensor) and leaf.is_meta for leaf in leaves):
+        return None
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    answers = _Answers()
+    with answers:
+        torch.func.functional_call(model, buffers, tuple(args), dict(kwargs))
+    return answers if answers.noted else None
 
 
 def _tensors(value: object) -> Iterator[torch.Tensor]:
@@ -127,12 +194,14 @@ def _tensors(value: object) -> Iterator[torch.Tensor]:
                 yield from _tensors(getattr(leaf, field.name))
 
 
-def _export(
-    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> torch.export.ExportedProgram:
+Exported = tuple[torch.export.ExportedProgram, str]
+"""A graph, and the way it took."""
+
+
+def _export(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Exported:
     try:
         with torch.random.fork_rng(devices=_cuda_devices(model)), _quiet():
-            return torch.export.export(_Flat(model), tuple(args), dict(kwargs), strict=False)
+            return _trace(model, args, kwargs)
     except Exception as error:
         raise CaptureError(
             f"tracing {type(model).__name__} with these inputs failed",
@@ -140,8 +209,21 @@ def _export(
             expected="inputs that the model runs on",
             found=f"{type(error).__name__}: {_first_line(error)}",
             hint="if the model itself runs on them, its Python depends on their values (a branch, "
-            "item(), numpy), which tracing does not follow",
+            "item(), numpy), which tracing follows only where there are values (not on meta)",
         ) from error
+
+
+def _trace(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Exported:
+    """Export; where values decide, export again with the answers of one run."""
+    inputs = tuple(args), dict(kwargs)
+    try:
+        return torch.export.export(_Flat(model), *inputs, strict=False), "export"
+    except GuardOnDataDependentSymNode:
+        answers = _answers(model, args, kwargs)
+        if answers is None:
+            raise
+        flat = _Flat(model, answers)
+        return torch.export.export(flat, *inputs, strict=False), "export after a run"
 
 
 @contextmanager

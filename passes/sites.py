@@ -69,27 +69,63 @@ def _of_product(match: Contraction, graph: _Graph, axes: Axes) -> Site | None:
     if way is not None:
         return _site(match, graph, SiteKind.ATTENTION, way)
     width = any(axes.classes[c].kind is Kind.WIDTH for c in match.contracted)
-    return _site(match, graph, SiteKind.PRODUCT, []) if width and _is_last(node, axes) else None
+    if not (width and _is_last(node, axes)):
+        return None
+    return _site(match, graph, SiteKind.PRODUCT, _after(node))
 
 
 def _site(match: Contraction, graph: _Graph, kind: SiteKind, downstream: list[fx.Node]) -> Site:
     node, twin = graph.nodes[match.node], graph.twins.get(graph.nodes[match.node])
     operands = [graph.nodes[match.left], graph.nodes[match.right]]
-    mine = [_own_scale(node), *map(constant_factor, downstream)]
-    theirs = [_own_scale(twin), *(constant_factor(graph.twins.get(n, n)) for n in downstream)]
-    mine += [_scale(graph, n, at_base=False) for n in operands]
-    theirs += [_scale(graph, n, at_base=True) for n in operands]
+    own, base_own = _own_scale(node) or 1.0, _own_scale(twin) or 1.0
     return Site(
         name=f"{kind}:{node.name}",
         kind=kind,
         node=node.name,
         operands=(match.left, match.right),
         classes=match.contracted,
-        scale=prod(f for f in mine if f is not None),
-        base_scale=None if twin is None else prod(f for f in theirs if f is not None),
+        scale=own * _in_force(graph, operands, downstream, at_base=False),
+        base_scale=None
+        if twin is None
+        else base_own * _in_force(graph, operands, downstream, at_base=True),
         where=source_line(node),
         unit_operands=sum(_has_unit_length(n) for n in operands),
+        constants=_constants(graph, operands, downstream),
     )
+
+
+def _in_force(
+    graph: _Graph, operands: list[fx.Node], downstream: list[fx.Node], *, at_base: bool
+) -> float:
+    """Product of the constants before a site and after it."""
+    after = [constant_factor(graph.twins.get(n, n) if at_base else n) or 1.0 for n in downstream]
+    return prod(after) * prod(_scale(graph, n, at_base=at_base) for n in operands)
+
+
+def _constants(
+    graph: _Graph, operands: list[fx.Node], downstream: list[fx.Node]
+) -> tuple[str, ...]:
+    """Nodes whose constants are counted by the site."""
+    queue, seen = list(operands), set(downstream)
+    while queue:
+        node = queue.pop()
+        seen.add(node)
+        if packet(node) not in SUMS or node in operands:
+            queue += [n for n in _linear_inputs(graph, node) if n not in seen]
+    return tuple(sorted(n.name for n in seen if constant_factor(n) is not None))
+
+
+def _after(node: fx.Node) -> list[fx.Node]:
+    """What a value merely passes on to, or is scaled to, on its way out."""
+    way: list[fx.Node] = []
+    readers = list(node.users)
+    while len(readers) == 1:
+        reader = readers[0]
+        if packet(reader) not in KEEPING | PARTIAL and constant_factor(reader) is None:
+            break
+        way.append(reader)
+        readers = list(reader.users)
+    return way
 
 
 def _own_scale(node: fx.Node | None) -> float | None:
@@ -111,14 +147,15 @@ def _alpha(node: fx.Node) -> float | None:
     return float(given) if isinstance(given, int | float) else None
 
 
-def _scale(graph: _Graph, node: fx.Node, *, at_base: bool) -> float:
+def _scale(graph: _Graph, node: fx.Node, *, at_base: bool, in_sum: bool = False) -> float:
     """Product of the constants that a value was multiplied by since it was learned.
 
-    Through sums and concatenations where all parts have it: a rotary embedding of ``q * c``.
+    Through one sum where all terms have it: a rotary embedding of ``q * c``.
     """
     factor = constant_factor(graph.twins.get(node, node) if at_base else node) or 1.0
-    sources = _linear_inputs(graph, node)
-    found = [_scale(graph, n, at_base=at_base) for n in sources]
+    adds = packet(node) in SUMS
+    sources = [] if adds and in_sum else _linear_inputs(graph, node)
+    found = [_scale(graph, n, at_base=at_base, in_sum=in_sum or adds) for n in sources]
     common = found and all(isclose(f, found[0], rel_tol=1e-9) for f in found)
     return factor * (found[0] if common else 1.0)
 
@@ -206,16 +243,20 @@ def _of_tie(role: ParameterRole, program: Program, graph: _Graph, axes: Axes) ->
             continue
         node = graph.nodes[use.node]
         operand = next(n for n in data_inputs(node) if not _is_view_of_parameter(program, n))
+        after = _after(node)
         yield Site(
             name=f"{SiteKind.TIED_READOUT}:{use.node}",
             kind=SiteKind.TIED_READOUT,
             node=use.node,
             operands=(operand.name,),
             classes=tuple(c for d in use.fan_in for c in axes.parameters[role.name][d]),
-            scale=_scale(graph, operand, at_base=False),
-            base_scale=_scale(graph, operand, at_base=True) if node in graph.twins else None,
+            scale=_in_force(graph, [operand], after, at_base=False),
+            base_scale=_in_force(graph, [operand], after, at_base=True)
+            if node in graph.twins
+            else None,
             where=use.where,
             parameter=role.name,
+            constants=_constants(graph, [operand], after),
         )
 
 

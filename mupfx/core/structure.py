@@ -62,5 +62,7 @@ class Site:
     where: str = ""
     parameter: str | None = None
     """The tied parameter, of a tied readout."""
+    constants: tuple[str, ...] = ()
+    """Nodes whose constant factors ``scale`` counts."""
     unit_operands: int = 0
     """How many operands were divided by their own length, whose entries then fall with the axis."""

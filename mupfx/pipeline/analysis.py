@@ -10,8 +10,9 @@ from torch import nn
 from mupfx.core.analysis import Analysis
 from mupfx.core.axes import Axes
 from mupfx.core.base import Ratios
-from mupfx.core.program import Program
-from mupfx.core.structure import Streams
+from mupfx.core.ops import constant_factor
+from mupfx.core.program import Program, source_line
+from mupfx.core.structure import Site, Streams
 from mupfx.core.vocabulary import Kind, Status
 from mupfx.errors import AnalysisError, BaseError
 from mupfx.passes.align import Twins, align, shapes_by_uses
@@ -62,7 +63,7 @@ def run_analysis(
     roles = assign_roles(program, axes)
     sites = find_sites(program, axes, roles, twins=twins)
     _require_sound(program, axes)
-    findings = tuple(_findings(program, axes, ratios))
+    findings = (*_findings(program, axes, ratios), *_constants(twins, sites))
     return Analysis(captured, program, axes, roles, streams, sites, ratios, findings, twins)
 
 
@@ -198,6 +199,20 @@ def _label_streams(axes: Axes, streams: Streams) -> Axes:
         if classes[name].kind is Kind.WIDTH and classes[name].label == name:
             classes[name] = replace(classes[name], label="width" if i == 0 else f"width_{i + 1}")
     return replace(axes, classes=classes)
+
+
+def _constants(twins: Twins, sites: Sequence[Site]) -> list[str]:
+    """Constants in the code that differ at the base, outside the sites that account for them."""
+    counted = {name for site in sites for name in site.constants}
+    found = []
+    for node, twin in twins.items():
+        here, there = constant_factor(node), constant_factor(twin)
+        if node.name not in counted and here is not None and there is not None and here != there:
+            place = source_line(node)
+            found.append(
+                f"a factor in the code is {here:g} here and {there:g} at the base: {place}"
+            )
+    return list(dict.fromkeys(found))
 
 
 def _findings(program: Program, axes: Axes, ratios: Ratios | None) -> list[str]:
