@@ -39,7 +39,7 @@ CaptureError: tracing GPT with these inputs failed
   where: gpt.py:92 x = self.wte(ids) + self.wpe(place)
   expected: inputs that the model runs on
   found: RuntimeError: Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got torch.float32 instead
-  hint: if the model itself runs on them, its Python depends on their values (a branch, item(), numpy), which tracing does not follow\
+  hint: if the model itself runs on them, its Python depends on their values (a branch, item(), numpy), which tracing follows only where there are values (not on meta)\
 """)
 
 
@@ -49,5 +49,5 @@ def test_inputs_of_the_wrong_shape() -> None:
 CaptureError: tracing Sequential with these inputs failed
   expected: inputs that the model runs on
   found: RuntimeError: a and b must have same reduction dim, but got [3, 8] X [7, 46].
-  hint: if the model itself runs on them, its Python depends on their values (a branch, item(), numpy), which tracing does not follow\
+  hint: if the model itself runs on them, its Python depends on their values (a branch, item(), numpy), which tracing follows only where there are values (not on meta)\
 """)
