@@ -113,7 +113,7 @@ def _pick(tracker: Tracker, node: fx.Node) -> None:
     if not isinstance(value, list):
         return
     tracker.env[node] = value[position]
-    for table in (tracker.producer, tracker.narrow, tracker.sources):
+    for table in (tracker.producer, tracker.before, tracker.sources):
         if source in table:
             table[node] = table[source]  # type: ignore[assignment]
     if source in tracker.active:

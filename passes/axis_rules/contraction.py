@@ -19,7 +19,6 @@ from mupfx.passes.axis_rules.factors import (
     expand,
     is_one,
     mark,
-    size_of,
 )
 from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, MATCHED, Rules, Tracker
 
@@ -125,14 +124,13 @@ def _note_bridge(
     dims: Dims,
 ) -> None:
     """One weight after another with nothing between: their shared axis may be a rank."""
-    like = call.out[0] if call.out else (1,)
-    inside = size_of(contracted, like)[0]
-    whole = size_of([p for dim in dims for p in dim], like)[0]
+    shared = list(contracted)
+    inside = {id(p.factor.root()) for p in expand(shared)}
+    made = [p for dim in dims for p in expand(dim) if id(p.factor.root()) not in inside]
     for node in others:
-        if node in tracker.narrow:
-            sides = min(tracker.narrow[node], whole // max(inside, 1))
-            tracker.bridges.append((call.node, list(contracted), sides))
-    tracker.narrow[call.node] = inside
+        if node in tracker.before:
+            tracker.bridges.append((call.node, tracker.before[node], shared, made))
+    tracker.before[call.node] = shared
 
 
 def _note_match(

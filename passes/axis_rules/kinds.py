@@ -7,6 +7,7 @@ grow and head sizes stay, one factor of an axis grows, a narrow linear bottlenec
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from mupfx.core.vocabulary import Kind, Reason, Status
 from mupfx.passes.axis_rules.factors import Dim, Factor, Piece, expand
@@ -251,10 +252,14 @@ def _softness(factor: Factor, sole: set[int]) -> int:
 
 
 def _bottlenecks(facts: Facts, answers: Answers) -> None:
-    """A narrow axis that one weight makes and the very next contracts is a rank."""
-    for node, pieces, widest in facts.tracker.bridges:
-        for factor in roots(pieces):
-            if id(factor) not in answers and factor.size[0] < widest:
+    """An axis that one weight makes of width and the next contracts to width is a rank."""
+    for node, first, shared, last in facts.tracker.bridges:
+        sides = [[f for f in roots(side) if not _is_finite(answers, f)] for side in (first, last)]
+        if not all(sides):
+            continue
+        narrower = min(prod(f.size[0] for f in side) for side in sides)
+        for factor in roots(shared):
+            if id(factor) not in answers and factor.size[0] < narrower:
                 evidence = f"a linear bottleneck before {node.name}, narrower than both sides"
                 answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
 

@@ -49,10 +49,10 @@ class Tracker:
         """Activations: nodes that depend on the inputs, or where a parameter was contracted."""
         self.producer: dict[fx.Node, str] = {}
         """Weight whose product an activation is, through views."""
-        self.narrow: dict[fx.Node, int] = {}
-        """Fan-in of that weight."""
-        self.bridges: list[tuple[fx.Node, list[Piece], int]] = []
-        """(node, contracted pieces, narrower outer side) where one weight follows another."""
+        self.before: dict[fx.Node, list[Piece]] = {}
+        """What that weight contracted."""
+        self.bridges: list[tuple[fx.Node, list[Piece], list[Piece], list[Piece]]] = []
+        """(node, fan-in of the first, shared, fan-out) where one weight follows another."""
         self.uses: list[Use] = []
         self.used: set[str] = set()
         """Nodes at which a parameter met an activation."""
@@ -113,7 +113,7 @@ class Tracker:
         """The result is still the product that ``source`` is."""
         if source in self.producer:
             self.producer[call.node] = self.producer[source]
-            self.narrow[call.node] = self.narrow[source]
+            self.before[call.node] = self.before[source]
 
     def is_weight(self, node: fx.Node) -> bool:
         """Whether a node is weight-like."""
