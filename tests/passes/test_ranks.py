@@ -1,5 +1,7 @@
 """A narrow axis between two weights with nothing between is a rank only where both sides are width."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -19,7 +21,7 @@ def answer(model: nn.Module, name: str) -> tuple[Kind, Status]:
 def chain(*sizes: int, bends: tuple[int, ...] = ()) -> nn.Sequential:
     """Linear layers, with a nonlinearity after those in ``bends``."""
     layers: list[nn.Module] = []
-    for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(sizes)):
         layers += [nn.Linear(a, b), nn.Tanh() if i in bends else nn.Identity()]
     return nn.Sequential(*layers)
 
