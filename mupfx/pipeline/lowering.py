@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from mupfx.core.conversion import ATTRIBUTE, Conversion
+from mupfx.core.plan import Plan
 from mupfx.errors import ModelError, PlanError
 from mupfx.passes.initialize import Hints, documented_laws, finish_init, rescale_
 from mupfx.passes.multipliers import install
@@ -68,7 +69,7 @@ def finish(model: nn.Module) -> None:
     """Rescale values that were made after a conversion on the meta device.
 
     Raises:
-        PlanError: The values were rescaled already, or are still on the meta device.
+        PlanError: The values were rescaled already, are still on the meta device, or a tie broke.
     """
     module, conversion = converted(model)
     parameters = dict(module.named_parameters())
@@ -79,6 +80,7 @@ def finish(model: nn.Module) -> None:
             "some parameters are still on the meta device",
             hint="model.to_empty(device=...), initialise it, then mupfx.rescale_(model)",
         )
+    _require_ties(module, conversion.plan)
     hints = Hints(conversion.init, documented=documented_laws(module))
     planned = finish_init(
         parameters,
@@ -89,3 +91,14 @@ def finish(model: nn.Module) -> None:
     )
     rescale_(parameters, planned)
     setattr(module, ATTRIBUTE, Conversion(with_init(conversion.plan, planned)))
+
+
+def _require_ties(module: nn.Module, plan: Plan) -> None:
+    every = dict(module.named_parameters(remove_duplicate=False))
+    for other, name in plan.aliases.items():
+        if every.get(other) is not every.get(name):
+            raise PlanError(
+                f"{other!r} was tied to {name!r} when the model was converted, and is not any more",
+                where=other,
+                hint="tie them again (to_empty breaks ties) before mupfx.rescale_(model)",
+            )
