@@ -3,19 +3,21 @@
 A hook is an ordinary forward hook whose callable is plain data, so that deepcopy, pickle and
 ``torch.compile`` treat it like any other::
 
-    lm_head (tied):   input * 0.25           c_attn (fused):   output[..., 0:64] * 0.5
+    lm_head (tied):   input * 0.25           c_attn (fused):   output[..., 0:64 of 192] * 0.5
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import torch
 from torch import fx, nn
+from torch._ops import OpOverload
 
-from mupfx.core.ops import data_inputs, is_pick, packet
+from mupfx.core.ops import data_inputs, holds_floats, is_pick, packet
 from mupfx.core.program import Program, module_of, shape_of
-from mupfx.tables.linear_ops import KEEPING
+from mupfx.tables.linear_ops import CASTS, JOINS, KEEPING, PARTIAL, SCALING, SUMS
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,12 @@ class ScaleInput:
 
 @dataclass(frozen=True)
 class ScaleOutput:
-    """Multiply a range of the last axis of a module's output."""
+    """Multiply a range of the last axis of a module's output, once in every period."""
 
     multiplier: float
     start: int
     stop: int
+    period: int
 
     def __call__(
         self, module: nn.Module, args: tuple[Any, ...], output: torch.Tensor
@@ -44,7 +47,7 @@ class ScaleOutput:
         """The hook: called by the module after its forward."""
         del module, args
         scale = output.new_ones(output.shape[-1])
-        scale[self.start : self.stop] = self.multiplier
+        scale.view(-1, self.period)[:, self.start : self.stop] = self.multiplier
         return output * scale
 
 
@@ -59,7 +62,7 @@ class HookPlan:
         """As the report shows it."""
         if isinstance(self.hook, ScaleInput):
             return f"{self.module}: input * {self.hook.multiplier:g}"
-        span = f"{self.hook.start}:{self.hook.stop}"
+        span = f"{self.hook.start}:{self.hook.stop} of {self.hook.period}"
         return f"{self.module}: output[..., {span}] * {self.hook.multiplier:g}"
 
 
@@ -76,50 +79,110 @@ def plan_input_hook(program: Program, node: str, operand: str, value: float) -> 
 
 
 def plan_output_hook(program: Program, operand: str, value: float) -> HookPlan | None:
-    """A hook on the output, or a range of it, of the module that ``operand`` comes from."""
-    nodes = {n.name: n for n in program.graph.nodes}
-    current = nodes[operand]
-    span: tuple[int, int] | None = None
-    while True:
-        module = _module_with_output(program, current)
-        if module is not None and (span is not None or _read_once(current)):
-            width = (shape_of(current) or (0,))[-1]
-            return HookPlan(module, ScaleOutput(value, *(span or (0, width))))
-        source = _source(current)
-        if source is None:
-            return None
-        if is_pick(current):
-            if span is not None:
-                return None
-            span = _span(current, source)
-            source = source.all_input_nodes[0]
-            if span is None:
-                return None
-        elif span is None and not _read_once(source):
-            return None
-        current = source
-
-
-def _source(node: fx.Node) -> fx.Node | None:
-    if is_pick(node) or packet(node) in KEEPING:
-        return next(iter(data_inputs(node)), None)
+    """A hook on the output, or a part of it, of a module that ``operand`` is linearly made of."""
+    target = next(n for n in program.graph.nodes if n.name == operand)
+    if not _read_once(target):
+        return None
+    for source in _behind(target):
+        module = _module_with_output(program, source)
+        entries = None if module is None else _entries(source, target)
+        part = None if entries is None else _part(entries)
+        if module is not None and part is not None:
+            return HookPlan(module, ScaleOutput(value, *part))
     return None
 
 
 def _read_once(node: fx.Node) -> bool:
-    return len(node.users) == 1
+    read: list[fx.Node] = []
+    for user in node.users:
+        fx.map_arg((user.args, user.kwargs), read.append)
+    return read.count(node) == 1
 
 
-def _span(pick: fx.Node, source: fx.Node) -> tuple[int, int] | None:
-    """The range of the last axis that one piece of a split is."""
-    pieces = source.meta["val"]
-    whole = source.all_input_nodes[0].meta["val"]
-    position = pick.args[1]
-    assert isinstance(position, int)
-    if sum(p.shape[-1] for p in pieces) != whole.shape[-1]:
+def _behind(target: fx.Node) -> Iterator[fx.Node]:
+    """A value and what it is made of by ops that a factor passes through."""
+    seen = {target}
+    queue = [target]
+    while queue:
+        node = queue.pop(0)
+        yield node
+        found = data_inputs(node) if _is_linear(node) else []
+        queue += [n for n in found if n not in seen]
+        seen.update(found)
+
+
+def _is_linear(node: fx.Node) -> bool:
+    return is_pick(node) or packet(node) in KEEPING | PARTIAL | SUMS | JOINS | SCALING
+
+
+def _entries(source: fx.Node, target: fx.Node) -> list[bool] | None:
+    """Entries of a value's last axis that ``target`` is made of, and nothing else is.
+
+    Found by running the ops between them on random numbers: those with a gradient. Doubled, they
+    must double the target and change nothing that others read.
+    """
+    shape = shape_of(source)
+    if not shape:
         return None
-    start = sum(p.shape[-1] for p in pieces[:position])
-    return start, start + pieces[position].shape[-1]
+    x = _random(source).requires_grad_()
+    before = _run(source, x)
+    if target not in before:
+        return None
+    (slope,) = torch.autograd.grad(before[target].sum(), x)
+    chosen = (slope != 0).flatten(0, -2).any(0)
+    after = _run(source, x * (1 + chosen.double()))
+    read = [n for n in before if n is not target and any(u not in before for u in n.users)]
+    same = all(torch.equal(after[n], before[n]) for n in read)
+    doubled = torch.allclose(after[target], 2 * before[target], rtol=1e-9)
+    return chosen.tolist() if same and doubled else None
+
+
+def _random(node: fx.Node) -> torch.Tensor:
+    """Numbers that no two nodes share, so that nothing cancels by accident."""
+    generator = torch.Generator().manual_seed(crc32(node.name.encode()))
+    return torch.rand(shape_of(node) or (), dtype=torch.float64, generator=generator) + 0.5
+
+
+def _run(source: fx.Node, value: torch.Tensor) -> dict[fx.Node, Any]:
+    """Values of what is linear in ``source``; whatever else it meets is random."""
+    values: dict[fx.Node, Any] = {source: value}
+    node = source.next
+    while node.op != "root":
+        inside = [n for n in node.all_input_nodes if n in values]
+        others = [n for n in node.all_input_nodes if n not in values]
+        if inside and _is_linear(node) and all(map(holds_floats, others)):
+            values[node] = _value(node, values)
+        node = node.next
+    return values
+
+
+def _value(node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
+    first = node.all_input_nodes[0]
+    if packet(node) in CASTS and first in values:
+        return values[first]
+    args, kwargs = fx.map_arg(
+        (node.args, dict(node.kwargs)), lambda n: values[n] if n in values else _random(n)
+    )
+    return _functional(node.target)(*args, **kwargs)
+
+
+def _functional(target: Any) -> Any:
+    """An op that leaves its inputs alone: ``mul`` for ``mul_``."""
+    if not isinstance(target, OpOverload) or not target._schema.is_mutable:
+        return target
+    name, overload = str(target).split(".")[1:]
+    return getattr(getattr(torch.ops.aten, name.removesuffix("_")), overload)
+
+
+def _part(entries: list[bool]) -> tuple[int, int, int] | None:
+    """Start, stop and period of the entries; None where they are no such range."""
+    for period in range(len(entries), 0, -1):
+        first = entries[:period]
+        start, count = first.index(True) if True in first else 0, sum(first)
+        whole = len(entries) % period == 0 and entries == first * (len(entries) // period)
+        if whole and count and all(first[start : start + count]):
+            return start, start + count, period
+    return None
 
 
 def _module_with_output(program: Program, node: fx.Node) -> str | None:
@@ -139,8 +202,8 @@ def _path(node: fx.Node) -> str:
 
 
 def install(model: nn.Module, hooks: Mapping[str, HookPlan]) -> None:
-    """Register every planned hook."""
-    for plan in hooks.values():
+    """Register every planned hook, once where several sites share it: a module called twice."""
+    for plan in dict.fromkeys(hooks.values()):
         module = model.get_submodule(plan.module)
         if isinstance(plan.hook, ScaleInput):
             module.register_forward_pre_hook(plan.hook)

@@ -20,6 +20,13 @@ KEEPING = frozenset(
     }
 )  # fmt: skip
 
+CASTS = frozenset(
+    {
+        aten.to, aten._to_copy, aten.type_as, aten.detach, aten.dropout, aten.feature_dropout,
+    }
+)  # fmt: skip
+"""Those among them that change no entry, but its type or whether it is trained."""
+
 PARTIAL = frozenset(
     {
         aten.slice, aten.narrow, aten.select, aten.split, aten.split_with_sizes, aten.chunk,
