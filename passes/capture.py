@@ -200,7 +200,7 @@ Exported = tuple[torch.export.ExportedProgram, str]
 
 def _export(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Exported:
     try:
-        with torch.random.fork_rng(devices=_cuda_devices(model)), _quiet():
+        with torch.random.fork_rng(devices=_cuda_devices(model)), _quiet(), _restored(model):
             return _trace(model, args, kwargs)
     except Exception as error:
         raise CaptureError(
@@ -224,6 +224,36 @@ def _trace(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
             raise
         flat = _Flat(model, answers)
         return torch.export.export(flat, *inputs, strict=False), "export after a run"
+
+
+@contextmanager
+def _restored(model: nn.Module) -> Iterator[None]:
+    """Attributes as they were: what a forward keeps for later would be a tracer's fake tensor."""
+    before = [(m, dict(m.__dict__), _contents(m)) for m in model.modules()]
+    try:
+        yield
+    finally:
+        for module, attributes, contents in before:
+            module.__dict__.clear()
+            module.__dict__.update(attributes)
+            for container, items in contents:
+                _refill(container, items)
+
+
+Container = dict[Any, Any] | list[Any]
+
+
+def _contents(module: nn.Module) -> list[tuple[Container, Container]]:
+    """The module's own dicts and lists, such as its buffers, with copies."""
+    return [(v, v.copy()) for v in module.__dict__.values() if isinstance(v, dict | list)]
+
+
+def _refill(container: Container, items: Container) -> None:
+    container.clear()
+    if isinstance(container, dict):
+        container.update(items)
+    else:
+        container.extend(items)
 
 
 @contextmanager
