@@ -63,9 +63,14 @@ def _main_class(axes: Axes, streams: Streams, width: int) -> str:
     raise BaseError(
         f"base={width} could mean any of several widths",
         expected="one width class",
-        found=", ".join(f"{c.label}={c.size}" for c in wide),
+        found=", ".join(f"{c.label}={c.size} ({_example(axes, c.name)})" for c in wide[:6]),
         hint=f'name one: base={{"{example.label}": {width}}}, or give the base model itself',
     )
+
+
+def _example(axes: Axes, name: str) -> str:
+    """A parameter that has a class, for people to recognise it by."""
+    return next((p for p, dims in axes.parameters.items() if any(name in d for d in dims)), "")
 
 
 def _stored_width(axes: Axes) -> list[FactorClass]:

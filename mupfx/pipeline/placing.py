@@ -6,6 +6,7 @@ from mupfx.core.analysis import Analysis
 from mupfx.core.base import Ratios
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import ParameterPlan, SitePlan
+from mupfx.core.structure import Site
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import LoweringError
 from mupfx.passes.decide import Decision, decide
@@ -74,10 +75,19 @@ def _nowhere(decision: Decision, attempts: list[Folded], *, hooks: bool) -> Lowe
         f"the multiplier {decision.value:g} of {decision.site.name} can go nowhere",
         where=decision.site.where,
         found=reasons,
-        hint="hooks=True allows a hook at a module's boundary"
-        if not hooks
-        else "compute the operand in a module of its own, so that a hook can scale it",
+        hint=_way_out(decision.site, hooks=hooks),
     )
+
+
+def _way_out(site: Site, *, hooks: bool) -> str:
+    if not hooks:
+        return "hooks=True allows a hook at a module's boundary"
+    if site.kind is SiteKind.ATTENTION:
+        return (
+            "the head size grew: let the number of heads grow instead (num_heads = width / size), "
+            "or compute the query in a module of its own, which a hook can scale"
+        )
+    return "compute the operand in a module of its own, so that a hook can scale it"
 
 
 def _site_plan(decision: Decision, lowering: str, target: tuple[str, ...]) -> SitePlan:

@@ -34,8 +34,27 @@ def settle(matches: Mapping[str, Match], contexts: Mapping[str, Context]) -> dic
         name: match if match.status is Status.CERTAIN else _again(match, contexts[name], sure, seen)
         for name, match in matches.items()
     }
+    again = {name: _as_sisters(match, again, contexts) for name, match in again.items()}
     lost = {name: m for name, m in again.items() if _lost(m, contexts[name])}
     return again | {name: _pooled(m, lost.values(), contexts) for name, m in lost.items()}
+
+
+def _as_sisters(
+    match: Match, others: Mapping[str, Match], contexts: Mapping[str, Context]
+) -> Match:
+    """Between rivals, the one that grows as all tensors of the same sizes do."""
+    mine = contexts[match.name].fans if match.rivals else None
+    sisters = [
+        (name, other.fit)
+        for name, other in others.items()
+        if mine is not None and other.fit is not None and contexts[name].fans == mine
+    ]
+    growths = {f"{fit.growth:.9g}" for _, fit in sisters}
+    chosen = [fit for fit in match.rivals if growths == {f"{fit.growth:.9g}"}]
+    if not chosen:
+        return match
+    why = f"grows as {sisters[0][0]}, of the same sizes"
+    return replace(match, fit=chosen[0], status=Status.ASSUMED, why=why)
 
 
 def _lost(match: Match, context: Context) -> bool:
