@@ -79,15 +79,24 @@ def _apart(tracker: Tracker, dim: Dim, size: Size) -> Dim:
     return made
 
 
+LISTS = ("split_size", "split_sizes", "indices")
+"""Arguments of split's overloads that name each piece."""
+
+
 def take_apart(tracker: Tracker, call: Call) -> list[Dims]:
-    """``split`` and ``chunk``: equal pieces make a factor of their own, unequal ones are parts."""
+    """``split`` and ``chunk``: equal pieces make a factor of their own, unequal ones are parts.
+
+    Pieces of sizes that the code lists are parts, also where the sizes agree.
+    """
     node = source(call)
     tracker.through(call, node)
     dims = call.dims(node)
     axis = call["dim"] % len(dims)
     sizes = [out[axis] for out in call.outs]
     count = tuple(len(sizes) for _ in sizes[0])
-    halves = regroup([dims[axis]], [count, sizes[0]]) if len(set(sizes)) == 1 else None
+    listed = any(isinstance(call[name], Sequence) for name in LISTS)
+    equal = len(set(sizes)) == 1 and not listed
+    halves = regroup([dims[axis]], [count, sizes[0]]) if equal else None
     if halves is not None:
         mark(halves[0], Reason.PARTS, f"{call.node.name} takes {len(sizes)} pieces apart")
         return [(*dims[:axis], halves[1], *dims[axis + 1 :]) for _ in sizes]

@@ -6,7 +6,7 @@ A model is described by what its axes are, class names aside, and compared with 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -78,6 +78,7 @@ SPLITS: dict[str, Split] = {
     "unbind": lambda x, n: x.view(*x.shape[:-1], 3, n).unbind(-2),
     "tensor_split": lambda x, _: x.tensor_split(3, -1),
     "permuted": lambda x, n: tuple(x.view(*x.shape[:2], 3, n).permute(2, 0, 1, 3)),
+    "sizes": lambda x, n: aten.split.sizes(x, [n, n, n], -1),
     "slices": lambda x, n: (x[..., :n], x[..., n : 2 * n], x[..., 2 * n :]),
     "narrow": lambda x, n: (x.narrow(-1, 0, n), x.narrow(-1, n, n), x.narrow(-1, 2 * n, n)),
 }
@@ -160,17 +161,19 @@ def test_attention_is_one_however_it_is_spelled(name: str, plain: Analysis) -> N
 def test_a_fused_projection_is_one_however_it_is_cut(name: str, plain: Analysis) -> None:
     """Slices do not say that the pieces are equal, so only what follows from the cut is compared."""
     found = mupfx.analyze(Block(split=name), ids())
-    sliced = name in ("slices", "narrow")
+    sliced = name in ("slices", "narrow", "sizes")
     assert describe(found, axes=not sliced) == describe(plain, axes=not sliced)
 
 
-def test_numbers_do_not_depend_on_the_cut() -> None:
+@pytest.mark.parametrize("form", ["model", "width", "sizes"])
+def test_numbers_do_not_depend_on_the_cut(form: str) -> None:
     """The plan, from a base of half the width: what every way of cutting gives."""
     plans = []
     for name in SPLITS:
         torch.manual_seed(0)
-        model, base = Block(split=name, sizes=(6, 4, 40)), Block(split=name)
-        mupfx.convert(model, ids(), base=base)
+        model = Block(split=name, sizes=(6, 4, 40))
+        forms: dict[str, Any] = {"model": Block(split=name), "width": 12, "sizes": {"width": 12}}
+        mupfx.convert(model, ids(), base=forms[form])
         rows = mupfx.plan(model).parameters.values()
         plans.append([(r.name, str(r.role), r.fan_in_ratio, r.fan_out_ratio) for r in rows])
     assert all(plan == plans[0] for plan in plans)

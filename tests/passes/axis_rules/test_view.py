@@ -78,6 +78,10 @@ PARTS = [
     case("a b -> a c, a d", lambda x: aten.split.sizes(x, [4, 6], 1), (2, 10)),
     case("a b -> a c, a d", lambda x: aten.split_with_sizes(x, [4, 6], 1), (2, 10)),
     case("a b -> a c, a d", lambda x: x.split(7, -1), (2, 10)),
+    # listed one by one, they are equal by accident
+    case("a b -> a c, a d", lambda x: aten.split_with_sizes(x, [5, 5], 1), (2, 10)),
+    case("a b -> a c, a d", lambda x: aten.split.sizes(x, [5, 5], 1), (2, 10)),
+    case("a b -> a c, a d", lambda x: aten.tensor_split.indices(x, [5], 1), (2, 10)),
     case("a (n b) -> a b, a b; parts n", lambda x: x.tensor_split(2, 1), (2, 10)),
     case("a b -> a c, a d", lambda x: aten.tensor_split.indices(x, [4], 1), (2, 10)),
     case("a b c -> a c, a c; parts b", lambda x: x.unbind(1), (3, 2, 5)),
