@@ -16,6 +16,7 @@ from mupfx.core.parametrization import Parametrization
 from mupfx.core.power import ONE, Power
 from mupfx.core.structure import Site
 from mupfx.core.vocabulary import SiteKind
+from mupfx.errors import BaseError
 
 HALF = Fraction(1, 2)
 
@@ -34,7 +35,11 @@ class Decision:
 def decide(
     sites: Sequence[Site], axes: Axes, ratios: Ratios, parametrization: Parametrization
 ) -> tuple[Decision, ...]:
-    """The multiplier of every site."""
+    """The multiplier of every site.
+
+    Raises:
+        BaseError: A scale in force cannot be told from one size.
+    """
     return tuple(_decide(site, axes, ratios, parametrization) for site in sites)
 
 
@@ -46,6 +51,8 @@ def _decide(site: Site, axes: Axes, ratios: Ratios, parametrization: Parametriza
     if wanted is None or ratio == 1:
         grown = "the contracted axis is as at the base" if ratio == 1 else "left as written"
         return Decision(site, 1.0, ONE, source, grown)
+    if site.kind is SiteKind.ATTENTION:
+        _require_known(site, have)
     wanted += Fraction(site.unit_operands, 2)
     power = Power.of(**{symbol: wanted - have})
     value = power.value({symbol: ratio})
@@ -53,6 +60,22 @@ def _decide(site: Site, axes: Axes, ratios: Ratios, parametrization: Parametriza
         value = float(ratio) ** float(wanted) * site.base_scale / site.scale
         value = 1.0 if isclose(value, 1.0, rel_tol=1e-9) else value
     return Decision(site, value, power if value != 1 else ONE, source, seen)
+
+
+def _require_known(site: Site, have: Fraction) -> None:
+    """Refuse a constant that one size alone does not explain.
+
+    Raises:
+        BaseError: Whether it changes with the size cannot be told.
+    """
+    plain = site.base_scale is not None or site.unit_operands or isclose(site.scale, 1.0)
+    if not plain and have == 0:
+        raise BaseError(
+            f"attention is scaled by {site.scale:.6g}, and one size does not tell how that changes",
+            where=site.where or site.node,
+            expected="1/sqrt(size), 1/size or no scale",
+            hint="give the base model itself: base=Model(...)",
+        )
 
 
 def _wanted(site: Site, parametrization: Parametrization) -> tuple[str, Fraction | None, str]:

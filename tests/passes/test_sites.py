@@ -242,6 +242,27 @@ def test_logits_with_a_size(name: str) -> None:
     check(name, {"head_dim": BASE})
 
 
+def by_layer(m: Attention, q: Tensor, k: Tensor, v: Tensor, _: Tensor) -> Tensor:
+    """Scaled by the number of the layer too, as some models do."""
+    mixed: Tensor = (dots(q, k) * m.scale / 3).softmax(-1) @ v
+    return mixed
+
+
+def test_a_scale_of_its_own_needs_the_base_model() -> None:
+    plain, model, plan = plan_of(by_layer, build(BASE, by_layer))
+    assert [site.multiplier for site in plan.sites.values()] == [0.5]
+    torch.testing.assert_close(model(inputs()), by_hand(plain, model.out, 0.5))
+    with pytest.raises(mupfx.BaseError, match=r"attention is scaled by 0\.0833333") as caught:
+        plan_of(by_layer, {"head_dim": BASE})
+    assert "give the base model itself" in str(caught.value)
+
+
+def test_a_scale_of_its_own_may_stay_where_the_size_does() -> None:
+    model = build(SIZE, by_layer)
+    mupfx.convert(model, inputs(), base={"heads": 1})
+    assert [site.multiplier for site in mupfx.plan(model).sites.values()] == [1]
+
+
 def test_without_growth_nothing_is_multiplied() -> None:
     _, _, plan = plan_of(WAYS["fused"][1], build(SIZE, WAYS["fused"][1]))
     assert [(s.multiplier, s.lowering) for s in plan.sites.values()] == [(1.0, "none")]
