@@ -22,6 +22,9 @@ UNSEEN = 10.0
 SHARED = 1.0
 """Surprise of the std of another tensor, which no size of its own explains."""
 
+ENOUGH = 3
+"""Tensors that one std must explain where each alone leaves it open."""
+
 Key = tuple[str, Fan, float | None, bool]
 
 
@@ -35,6 +38,7 @@ def settle(matches: Mapping[str, Match], contexts: Mapping[str, Context]) -> dic
         for name, match in matches.items()
     }
     again = {name: _as_sisters(match, again, contexts) for name, match in again.items()}
+    again = _as_one(again, contexts)
     lost = {name: m for name, m in again.items() if _lost(m, contexts[name])}
     return again | {name: _pooled(m, lost.values(), contexts) for name, m in lost.items()}
 
@@ -55,6 +59,25 @@ def _as_sisters(
         return match
     why = f"grows as {sisters[0][0]}, of the same sizes"
     return replace(match, fit=chosen[0], status=Status.ASSUMED, why=why)
+
+
+def _as_one(matches: dict[str, Match], contexts: Mapping[str, Context]) -> dict[str, Match]:
+    """Where one std explains every open tensor, of different sizes, and no other law does."""
+    opened = {name: match for name, match in matches.items() if match.rivals}
+    sizes = {tuple(sorted(contexts[name].fans.target.items())) for name in opened}
+    laws = [{fit.key: fit for fit in match.near} for match in opened.values()]
+    common = set.intersection(*(set(law) for law in laws)) if laws else set()
+    if len(opened) < ENOUGH or len(sizes) < 2 or len(common) != 1:
+        return matches
+    (key,) = common
+    if key[1] is not Fan.ONE:
+        return matches
+    why = f"one std in {len(opened)} tensors of different sizes"
+    chosen = {
+        name: replace(match, fit=law[key], status=Status.ASSUMED, why=why)
+        for (name, match), law in zip(opened.items(), laws, strict=True)
+    }
+    return matches | chosen
 
 
 def _lost(match: Match, context: Context) -> bool:

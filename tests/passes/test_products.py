@@ -22,7 +22,7 @@ class Towers(nn.Module):
         x, y = self.up(self.left(a)), self.down(self.right(b))
         if self.cosine:
             x, y = functional.normalize(x, dim=-1), y / y.norm(dim=-1, keepdim=True)
-        logits = x @ y.t()
+        logits: torch.Tensor = x @ y.t()
         return logits / x.shape[-1] ** 0.5 if self.scaled else logits
 
 
