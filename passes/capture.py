@@ -42,7 +42,8 @@ def capture(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
     check_signature(model, args, kwargs)
     args, kwargs = _on_device(model, args, kwargs)
     exported, frontend = _export(model, args, kwargs)
-    names = {other: first for first, others in tied(model).items() for other in others}
+    shared = tied(model)
+    names = {other: first for first, others in shared.items() for other in others}
     graph = exported.graph_module.graph
     signature = exported.graph_signature
     parameters = _placed(signature.inputs_to_parameters, names)
@@ -63,7 +64,7 @@ def capture(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
         buffers=_placed(buffers, {}),
         inputs=tuple(signature.user_inputs),
         shapes=shapes,
-        tied=tied(model),
+        tied=shared,
         unreached=tuple(name for name in shapes if name not in reached),
     )
 

@@ -37,8 +37,11 @@ class Folded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Graph:
+class Prepared:
+    """A program with what folding asks of it; one serves every site."""
+
     program: Program
+    nodes: Mapping[str, fx.Node]
     order: Mapping[fx.Node, int]
     weights: frozenset[fx.Node]
     """Nodes that depend on parameters and constants alone."""
@@ -46,10 +49,13 @@ class _Graph:
     """Nodes that depend on parameters, activations included."""
 
 
-def fold(program: Program, node: str, operand: str) -> Folded:
-    """Parameters that can carry a factor on ``operand`` as ``node`` reads it."""
-    graph = _prepare(program)
-    nodes = {n.name: n for n in program.graph.nodes}
+def fold(program: Program | Prepared, node: str, operand: str) -> Folded:
+    """Parameters that can carry a factor on ``operand`` as ``node`` reads it.
+
+    For many sites of one program, ``prepare`` it once.
+    """
+    graph = program if isinstance(program, Prepared) else prepare(program)
+    program, nodes = graph.program, graph.nodes
     scaled: set[fx.Node] = {nodes[node]}
     heap = [(-graph.order[nodes[operand]], nodes[operand])]
     carriers: list[str] = []
@@ -94,7 +100,8 @@ def _placeholders(program: Program, name: str) -> int:
     )
 
 
-def _prepare(program: Program) -> _Graph:
+def prepare(program: Program) -> Prepared:
+    """Sort the nodes of a program by what they depend on."""
     weights: set[fx.Node] = set()
     active: set[fx.Node] = set()  # depends on inputs
     order: dict[fx.Node, int] = {}
@@ -107,7 +114,8 @@ def _prepare(program: Program) -> _Graph:
         elif any(n in weights for n in node.all_input_nodes):
             weights.add(node)
     behind = learned(program.graph, program.parameters)
-    return _Graph(program, order, frozenset(weights), behind)
+    nodes = {node.name: node for node in order}
+    return Prepared(program, nodes, order, frozenset(weights), behind)
 
 
 def _place(program: Program, node: fx.Node, weights: set[fx.Node], active: set[fx.Node]) -> None:
@@ -121,7 +129,7 @@ def _looks_up(node: fx.Node, weights: set[fx.Node]) -> bool:
     return str(packet(node)) == "aten.embedding" and node.args[0] in weights
 
 
-def _scaled_inputs(graph: _Graph, node: fx.Node) -> Iterable[fx.Node] | None:
+def _scaled_inputs(graph: Prepared, node: fx.Node) -> Iterable[fx.Node] | None:
     """Inputs that must be scaled for the result to be; None where there is no such choice."""
     op = packet(node)
     if op in KEEPING | PARTIAL | POOLING or is_pick(node) or constant_factor(node) is not None:
@@ -138,7 +146,7 @@ def _scaled_inputs(graph: _Graph, node: fx.Node) -> Iterable[fx.Node] | None:
     return _weight(graph, node)
 
 
-def _factor(graph: _Graph, node: fx.Node) -> list[fx.Node] | None:
+def _factor(graph: Prepared, node: fx.Node) -> list[fx.Node] | None:
     """One factor of a product: the parameter, else the only one that depends on parameters."""
     sources = [n for n in node.all_input_nodes if holds_floats(n)]
     if len(sources) < 2:  # a square
@@ -152,7 +160,7 @@ def _factor(graph: _Graph, node: fx.Node) -> list[fx.Node] | None:
     return behind if len(behind) == 1 else None
 
 
-def _weight(graph: _Graph, node: fx.Node) -> list[fx.Node] | None:
+def _weight(graph: Prepared, node: fx.Node) -> list[fx.Node] | None:
     """The weight of a contraction, with its bias."""
     op = str(packet(node))
     if op not in CONTRACTIONS:

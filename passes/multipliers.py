@@ -69,10 +69,10 @@ class HookPlan:
 def plan_input_hook(program: Program, node: str, operand: str, value: float) -> HookPlan | None:
     """A hook on the input of the module that computes ``node`` from ``operand``."""
     nodes = {n.name: n for n in program.graph.nodes}
-    module = _path(nodes[node])
-    inside = [n for n in nodes.values() if _within(_path(n), module)]
+    module = module_of(nodes[node])
+    inside = [n for n in nodes.values() if _within(module_of(n), module)]
     readers = [n for n in inside if nodes[operand] in n.all_input_nodes]
-    entered = not _within(_path(nodes[operand]), module)
+    entered = not _within(module_of(nodes[operand]), module)
     if not module or not entered or readers != [nodes[node]]:
         return None
     return HookPlan(module, ScaleInput(value))
@@ -187,18 +187,16 @@ def _part(entries: list[bool]) -> tuple[int, int, int] | None:
 
 def _module_with_output(program: Program, node: fx.Node) -> str | None:
     """The module whose last op is ``node``, and whose value everybody outside reads."""
-    path = _path(node)
-    inside = [n for n in program.graph.nodes if path and _within(_path(n), path)]
-    later = [u for n in inside for u in n.users if not _within(_path(u), path) and n is not node]
+    path = module_of(node)
+    inside = [n for n in program.graph.nodes if path and _within(module_of(n), path)]
+    later = [
+        u for n in inside for u in n.users if not _within(module_of(u), path) and n is not node
+    ]
     return path if inside and inside[-1] is node and not later else None
 
 
 def _within(path: str, module: str) -> bool:
     return path == module or path.startswith(module + ".")
-
-
-def _path(node: fx.Node) -> str:
-    return module_of(node)
 
 
 def install(model: nn.Module, hooks: Mapping[str, HookPlan]) -> None:

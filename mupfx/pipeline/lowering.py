@@ -1,6 +1,7 @@
 """Put a plan on a model: hooks, values, and the record that it was done."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from torch import nn
 
@@ -10,7 +11,7 @@ from mupfx.errors import ModelError, PlanError
 from mupfx.passes.initialize import Hints, documented_laws, finish_init, rescale_
 from mupfx.passes.multipliers import install
 from mupfx.passes.verify import verify
-from mupfx.pipeline.planning import Planned, with_init
+from mupfx.pipeline.planning import Planned
 
 
 def lower(model: nn.Module, planned: Planned) -> None:
@@ -90,7 +91,7 @@ def finish(model: nn.Module) -> None:
         strict=conversion.strict,
     )
     rescale_(parameters, planned)
-    setattr(module, ATTRIBUTE, Conversion(with_init(conversion.plan, planned)))
+    setattr(module, ATTRIBUTE, Conversion(replace(conversion.plan, parameters=planned)))
 
 
 def _require_ties(module: nn.Module, plan: Plan) -> None:

@@ -6,11 +6,12 @@ from mupfx.core.analysis import Analysis
 from mupfx.core.base import Ratios
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import ParameterPlan, SitePlan
+from mupfx.core.program import Program
 from mupfx.core.structure import Site
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import LoweringError
 from mupfx.passes.decide import Decision, decide
-from mupfx.passes.fold import Folded, fold
+from mupfx.passes.fold import Folded, Prepared, fold, prepare
 from mupfx.passes.gauge import absorb
 from mupfx.passes.multipliers import HookPlan, plan_input_hook, plan_output_hook
 from mupfx.tables.optimizers import FAMILIES
@@ -32,8 +33,9 @@ def place_sites(
     sites: dict[str, SitePlan] = {}
     hooks: dict[str, HookPlan] = {}
     found = dict(parameters)
+    graph = prepare(analysis.program)
     for decision in decide(analysis.sites, analysis.axes, ratios, parametrization):
-        site, hook = _place(analysis, decision, allow_hooks=allow_hooks)
+        site, hook = _place(graph, decision, allow_hooks=allow_hooks)
         sites[site.name] = site
         if hook is not None:
             hooks[site.name] = hook
@@ -43,17 +45,17 @@ def place_sites(
 
 
 def _place(
-    analysis: Analysis, decision: Decision, *, allow_hooks: bool
+    graph: Prepared, decision: Decision, *, allow_hooks: bool
 ) -> tuple[SitePlan, HookPlan | None]:
     site = decision.site
     if decision.value == 1.0:
         return _site_plan(decision, "none", ()), None
-    attempts = [fold(analysis.program, site.node, operand) for operand in site.operands]
+    attempts = [fold(graph, site.node, operand) for operand in site.operands]
     folded = next((a for a in attempts if a.refusal is None), None)
     tied = site.kind is SiteKind.TIED_READOUT and allow_hooks
     if folded is not None and not tied:
         return _site_plan(decision, "fold", folded.parameters), None
-    hook = _hook(analysis, decision) if allow_hooks else None
+    hook = _hook(graph.program, decision) if allow_hooks else None
     if hook is not None:
         return _site_plan(decision, "hook", (str(hook),)), hook
     if folded is not None:
@@ -61,11 +63,11 @@ def _place(
     raise _nowhere(decision, attempts, hooks=allow_hooks)
 
 
-def _hook(analysis: Analysis, decision: Decision) -> HookPlan | None:
+def _hook(program: Program, decision: Decision) -> HookPlan | None:
     site, value = decision.site, decision.value
     if site.kind is SiteKind.TIED_READOUT:
-        return plan_input_hook(analysis.program, site.node, site.operands[0], value)
-    plans = (plan_output_hook(analysis.program, operand, value) for operand in site.operands)
+        return plan_input_hook(program, site.node, site.operands[0], value)
+    plans = (plan_output_hook(program, operand, value) for operand in site.operands)
     return next((plan for plan in plans if plan is not None), None)
 
 

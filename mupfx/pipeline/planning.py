@@ -22,8 +22,6 @@ from mupfx.pipeline.placing import place_sites
 from mupfx.pipeline.settled import require_settled
 from mupfx.tables.optimizers import FAMILIES
 
-Parameters = dict[str, ParameterPlan]
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -174,8 +172,3 @@ def _notes(hooks: Mapping[str, HookPlan], *, on_meta: bool) -> list[str]:
     if on_meta:
         notes.append("no values yet: initialise the model, then call mupfx.rescale_(model)")
     return notes
-
-
-def with_init(plan: Plan, parameters: Parameters) -> Plan:
-    """The plan once the laws that were pending are known."""
-    return replace(plan, parameters=parameters)
