@@ -9,6 +9,7 @@ from functools import cache
 import torch
 
 from mupfx.passes.axis_rules import (
+    attention,
     contraction,
     convolution,
     create,
@@ -35,6 +36,7 @@ def _union(*tables: Rules) -> dict[object, Rule]:
 
 
 RULES = _union(
+    attention.RULES,
     contraction.RULES,
     convolution.RULES,
     create.RULES,

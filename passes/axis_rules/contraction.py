@@ -12,14 +12,7 @@ from torch import fx
 
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
-from mupfx.passes.axis_rules.factors import (
-    Dim,
-    Dims,
-    Piece,
-    expand,
-    is_one,
-    mark,
-)
+from mupfx.passes.axis_rules.factors import Dim, Dims, Piece, expand, mark
 from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, MATCHED, Rules, Tracker
 
 aten = torch.ops.aten
@@ -198,8 +191,7 @@ def add_bias(tracker: Tracker, call: Call, out: Dims, name: str, weight: fx.Node
     bias = call.tensor(name)
     if bias is None:
         return out
-    for mine, theirs in zip(out[::-1], call.dims(bias)[::-1], strict=False):
-        _join(tracker, call, mine, theirs)
+    tracker.join(call, out[::-1], call.dims(bias)[::-1])
     if tracker.is_weight(bias):
         companion = min(tracker.sources[weight]) if tracker.is_weight(weight) else None
         tracker.use(call, bias, companion=companion)
@@ -243,9 +235,7 @@ def addmm(tracker: Tracker, call: Call) -> Dims:
 def baddbmm(tracker: Tracker, call: Call) -> Dims:
     """``y[b, n, p] = a[b, n, m] b[b, m, p] + c[b, n, p]``."""
     out = contract(tracker, call, [(call["batch1"], "bnm"), (call["batch2"], "bmp")], "bnp")
-    for mine, other in zip(out, call.dims(call["self"]), strict=False):
-        if mine and other:
-            tracker.unify(call, mine, other)
+    tracker.join(call, out, call.dims(call["self"]))
     tracker.meet(call, [call["self"], call["batch1"]])
     return out
 
@@ -300,53 +290,6 @@ def grouped_mm(tracker: Tracker, call: Call) -> Dims:
     return contract(tracker, call, [(a, left), (b, "gmp")], left[:-1] + "p")
 
 
-def attention(tracker: Tracker, call: Call) -> Dims:
-    """``softmax(q[..., h, l, e] k[..., h, s, e]) v[..., h, s, f]``; kv heads may be fewer."""
-    q, k, v = call["query"], call["key"], call["value"]
-    lead = labels(len(call.sizes(q)) - 2)
-    dims = {q: call.dims(q), k: call.dims(k), v: call.dims(v)}
-    if call["enable_gqa"] and call.sizes(q)[-3] != call.sizes(k)[-3]:
-        return _grouped_attention(tracker, call, dims)
-    for i in range(len(lead)):
-        _join(tracker, call, dims[q][i], dims[k][i])
-        _join(tracker, call, dims[k][i], dims[v][i])
-    _join(tracker, call, dims[k][-2], dims[v][-2])
-    contract(tracker, call, [(q, lead + "le"), (k, lead + "se")], lead + "ls")
-    _join_mask(tracker, call, (*dims[q][:-1], dims[k][-2]))
-    return (*dims[q][:-1], dims[v][-1])
-
-
-def _grouped_attention(tracker: Tracker, call: Call, dims: Mapping[fx.Node, Dims]) -> Dims:
-    q, k, v = call["query"], call["key"], call["value"]
-    kv = call.sizes(k)[-3]
-    group = tuple(a // b for a, b in zip(call.sizes(q)[-3], kv, strict=True))
-    heads = tracker.reshape(call, [dims[q][-3]], [kv, group])
-    _join(tracker, call, heads[0], dims[k][-3])
-    for mine, theirs in zip(dims[k][:-1], dims[v][:-1], strict=True):
-        _join(tracker, call, mine, theirs)
-    mark(heads[1], "repeated", call.node.name)
-    lead = labels(len(dims[q]) - 3)
-    given = {**dims, q: (*dims[q][:-3], heads[0], *dims[q][-2:])}
-    contract(tracker, call, [(q, lead + "hle"), (k, lead + "hse")], lead + "hls", given)
-    return (*dims[q][:-1], dims[v][-1])
-
-
-def _join(tracker: Tracker, call: Call, left: Dim, right: Dim) -> None:
-    if left and right:
-        tracker.unify(call, left, right)
-
-
-def _join_mask(tracker: Tracker, call: Call, logits: Dims) -> None:
-    mask = call.tensor("attn_mask")
-    if mask is None:
-        return
-    dims, sizes = call.dims(mask), call.sizes(mask)
-    for dim, size, want in zip(dims[::-1], sizes[::-1], logits[::-1], strict=False):
-        if not is_one(size):
-            _join(tracker, call, want, dim)
-    tracker.meet(call, [mask, call["query"]])
-
-
 def cross(tracker: Tracker, call: Call) -> Dims:
     """``cdist``: rows of two tensors compared over their last axis."""
     a, b = call["x1"], call["x2"]
@@ -369,5 +312,4 @@ RULES: Rules = {
     aten.bilinear: bilinear,
     aten._grouped_mm: grouped_mm,
     aten.cdist: cross,
-    aten.scaled_dot_product_attention: attention,
 }

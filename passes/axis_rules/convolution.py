@@ -53,9 +53,9 @@ def _grouped(tracker: Tracker, call: Call, x: fx.Node, w: fx.Node, *, turned: bo
     into, out = call.sizes(x)[channel], call.out[channel]
     mine = tracker.reshape(call, [call.dims(x)[channel]], [groups, _per(into, groups)])
     stored = tracker.reshape(call, [rows], [groups, _per(call.sizes(w)[0], groups)])
-    _join(tracker, call, mine[0], stored[0])
+    tracker.join(call, mine[:1], stored[:1])
     inner, made = (stored[1], columns) if turned else (columns, stored[1])
-    _join(tracker, call, mine[1], inner)
+    tracker.join(call, mine[1:], [inner])
     if tracker.is_weight(w):
         spatial = [p for dim in call.dims(w)[2:] for p in expand(dim)]
         places = () if turned else range(1, len(call.dims(w)))
@@ -72,16 +72,11 @@ def _per(size: tuple[int, ...], groups: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n // g for n, g in zip(size, groups, strict=True))
 
 
-def _join(tracker: Tracker, call: Call, left: Dim, right: Dim) -> None:
-    if left and right:
-        tracker.unify(call, left, right)
-
-
 def _bias(tracker: Tracker, call: Call, w: fx.Node, out: Dim) -> None:
     bias = call.tensor("bias")
     if bias is None:
         return
-    _join(tracker, call, out, call.dims(bias)[0])
+    tracker.join(call, [out], call.dims(bias))
     if tracker.is_weight(bias):
         tracker.use(call, bias, companion=min(tracker.sources[w]) if tracker.is_weight(w) else None)
 

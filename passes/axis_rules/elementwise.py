@@ -34,9 +34,7 @@ def prelu(tracker: Tracker, call: Call) -> Dims:
     """Slopes lie along axis one, whatever comes after."""
     node, slopes = call["self"], call["weight"]
     dims = call.dims(node)
-    for mine, theirs in zip(dims[1:2], call.dims(slopes), strict=False):
-        if mine and theirs:
-            tracker.unify(call, mine, theirs)
+    tracker.join(call, dims[1:2], call.dims(slopes))
     tracker.meet(call, [node, slopes])
     return dims
 

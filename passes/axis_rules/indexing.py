@@ -151,9 +151,7 @@ def put(tracker: Tracker, call: Call) -> Dims:
     dims, indexed = call.dims(node), _indexed(call, call["indices"])
     mark([p for i in indexed for p in expand(dims[i])], Reason.INDEX, f"{call.node.name} sets it")
     kept = [] if _apart(indexed) else list(dims[indexed[-1] + 1 :])
-    for mine, theirs in zip(kept[::-1], call.dims(call["values"])[::-1], strict=False):
-        if mine and theirs:
-            tracker.unify(call, mine, theirs)
+    tracker.join(call, kept[::-1], call.dims(call["values"])[::-1])
     tracker.meet(call, [node, call["values"]])
     return dims
 

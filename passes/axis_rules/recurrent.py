@@ -95,18 +95,14 @@ def cell(tracker: Tracker, call: Call) -> Dims | list[Dims]:
     state, _ = _cell(tracker, call, Cell(rows, rows[:2], None), call.dims(call["input"])[-1])
     result = (*call.dims(call["input"])[:-1], state)
     for node in _states(tracker, call):
-        for mine, theirs in zip(result, call.dims(node), strict=True):
-            if mine and theirs:
-                tracker.unify(call, mine, theirs)
+        tracker.join(call, result, call.dims(node))
     return result if is_tensor(call.node) else [result for _ in call.outs]
 
 
 def _rows(tracker: Tracker, call: Call, cell: Cell, gates: int) -> Dim:
     first, hidden = _gates(tracker, call, cell.rows[0], gates)
     for node in cell.rows[1:]:
-        for mine, theirs in zip((first, hidden), _gates(tracker, call, node, gates), strict=True):
-            if mine and theirs:
-                tracker.unify(call, mine, theirs)
+        tracker.join(call, (first, hidden), _gates(tracker, call, node, gates))
     mark(hidden, MADE, call.node.name)
     return hidden
 

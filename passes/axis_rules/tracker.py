@@ -72,6 +72,12 @@ class Tracker:
             what = f"{call.node.target}: {conflict}"
             self.conflicts.append(f"{what}, at {source_line(call.node)}")
 
+    def join(self, call: Call, left: Iterable[Dim], right: Iterable[Dim]) -> None:
+        """Join dimensions pairwise; those of size one are repeated, and join nothing."""
+        for mine, theirs in zip(left, right, strict=False):
+            if mine and theirs:
+                self.unify(call, mine, theirs)
+
     def broadcast(self, call: Call, nodes: Sequence[fx.Node], out: Sequence[Size]) -> Dims:
         """Join the dimensions of several tensors from the right, as broadcasting does."""
         result: list[Dim | None] = [None] * len(out)

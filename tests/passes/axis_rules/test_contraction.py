@@ -56,18 +56,6 @@ CASES = [
         half(8, 16), half(2, 16, 24), torch.tensor([4, 8], dtype=torch.int32),
     ),
     case("b n d, b m d -> b n m", torch.cdist, (2, 3, 5), (2, 7, 5)),
-    case(
-        "b h t e, b h s e, b h s v -> b h t v",
-        functional.scaled_dot_product_attention, (2, 3, 5, 7), (2, 3, 11, 7), (2, 3, 11, 13),
-    ),
-    case(
-        "b h t e, b h s e, b h s v, *h t s -> b h t v",
-        functional.scaled_dot_product_attention, (2, 3, 5, 7), (2, 3, 11, 7), (2, 3, 11, 13), (3, 5, 11),
-    ),
-    case(
-        "b (k g) t e, b k s e, b k s v -> b (k g) t v",
-        lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, enable_gqa=True), (2, 6, 5, 7), (2, 3, 11, 7), (2, 3, 11, 13),
-    ),
 ]  # fmt: skip
 
 

@@ -38,17 +38,17 @@ CASES = [
         lambda x, w: functional.instance_norm(x, weight=w), (2, 3, 5, 7), (3,),
     ),
     case(
-        "b c h w, *c, *c, c, c -> b c h w, d, e",
+        "b c h w, *c, *c, c, c -> b c h w, c, c",
         lambda x, w, c, m, v: aten._native_batch_norm_legit(x, w, c, m, v, True, 0.1, 1e-5),
         (2, 3, 5, 7), (3,), (3,), (3,), (3,),
     ),
     case(
-        "b c h w, *c, *c, c, c -> b c h w, d, e",
+        "b c h w, *c, *c, c, c -> b c h w, c, c",
         lambda x, w, c, m, v: aten.native_batch_norm(x, w, c, m, v, True, 0.1, 1e-5),
         (2, 3, 5, 7), (3,), (3,), (3,), (3,),
     ),
     case(
-        "b c h w, *c, *c, c, c -> b c h w, d, e",
+        "b c h w, *c, *c, c, c -> b c h w, r, s",
         lambda x, w, c, m, v: aten._native_batch_norm_legit_no_training(x, w, c, m, v, 0.1, 1e-5),
         (2, 3, 5, 7), (3,), (3,), (3,), (3,),
     ),
@@ -58,7 +58,7 @@ CASES = [
         (2, 3, 5, 7), (3,), (3,), (3,), (3,),
     ),
     case(
-        "b c h w, *c, *c -> b c h w, d g, e f",
+        "b c h w, *c, *c -> b c h w, b d, b e",
         lambda x, w, c: aten.native_group_norm(x, w, c, 2, 6, 35, 2, 1e-5), (2, 6, 5, 7), (6,), (6,),
     ),
     case(
@@ -70,6 +70,39 @@ CASES = [
         lambda x, v, g: functional.linear(x, aten._weight_norm_interface(v, g, 0)[0]),
         (2, 3), (5, 3), (5, 1),
     ),
+    case(
+        "b t d, *d, *d -> b t d, b t 1, b t 1",
+        lambda x, w, c: aten.native_layer_norm(x, [5], w, c, 1e-5), (2, 3, 5), (5,), (5,),
+    ),
+    case(
+        "b c h w, *c, *c -> b c h w, c, c",
+        lambda x, w, c: aten._native_batch_norm_legit.no_stats(x, w, c, True, 0.1, 1e-5),
+        (2, 3, 5, 7), (3,), (3,),
+    ),
+    case(
+        "b c h w, *c, *c, c, c -> b c h w, c, c, c, c",
+        lambda x, w, c, m, v: aten._native_batch_norm_legit_functional(x, w, c, m, v, True, 0.1, 1e-5),
+        (2, 3, 5, 7), (3,), (3,), (3,), (3,),
+    ),
+    case(
+        "b c h w, *c, *c, c, c -> b c h w, c, c, r",
+        lambda x, w, c, m, v: aten._batch_norm_with_update(x, w, c, m, v, 0.1, 1e-5),
+        (2, 3, 5, 7), (3,), (3,), (3,), (3,),
+    ),
+    case(
+        "b c h w, *c, *c, c, c -> b c h w, c, c, r, c, c",
+        lambda x, w, c, m, v: aten._batch_norm_with_update_functional(x, w, c, m, v, 0.1, 1e-5),
+        (2, 3, 5, 7), (3,), (3,), (3,), (3,),
+    ),
+    # without statistics there is none
+    case(
+        "b c h w, *c, *c, c, c -> b c h w, r, s, u",
+        lambda x, w, c, m, v: aten._batch_norm_no_update(x, w, c, m, v, 0.1, 1e-5),
+        (2, 3, 5, 7), (3,), (3,), (3,), (3,),
+    ),
+    case("*o i -> o 1", aten.norm_except_dim, (5, 3)),
+    case("*o i -> 1 i", lambda v: aten.norm_except_dim(v, 2, 1), (5, 3)),
+    case("*o i -> ", lambda v: aten.norm_except_dim(v, 2, -1), (5, 3)),
 ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import torch
 from mupfx.passes import axis_rules
 from mupfx.passes.axis_rules import RULES, rule_of
 from tests.passes.axis_rules import (
+    test_attention,
     test_contraction,
     test_convolution,
     test_create,
@@ -37,6 +38,7 @@ UNTESTED = {
 
 def test_every_row_has_a_case() -> None:
     tables = [
+        test_attention.CASES,
         test_contraction.CASES,
         test_convolution.CASES,
         test_create.CASES,
