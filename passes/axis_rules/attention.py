@@ -15,7 +15,7 @@ from torch import fx
 
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.contraction import contract, labels
-from mupfx.passes.axis_rules.factors import Dim, Dims, Size, fresh, mark, size_of
+from mupfx.passes.axis_rules.factors import Dim, Dims, fresh, mark, size_of
 from mupfx.passes.axis_rules.tracker import REPEATED, Rules, Tracker
 
 aten = torch.ops.aten
@@ -43,19 +43,18 @@ def attention_of_lengths(tracker: Tracker, call: Call) -> list[Dims]:
     return [out, *_beside(call, [swapped])]
 
 
-def _beside(call: Call, known: list[Dims]) -> list[Dims]:
-    """Axes of the other results: those known of equal sizes, else new ones."""
-    return [next((d for d in known if _has(d, sizes)), _new(sizes)) for sizes in call.outs[1:]]
-
-
-def _has(dims: Dims, sizes: Sequence[Size]) -> bool:
-    return len(dims) == len(sizes) and all(
-        size_of(d, s) == s for d, s in zip(dims, sizes, strict=True)
-    )
-
-
-def _new(sizes: Sequence[Size]) -> Dims:
-    return tuple(fresh(size) for size in sizes)
+def _beside(call: Call, known: Sequence[Dims]) -> list[Dims]:
+    """Axes of the other results: those known of as many, but lengths that are rounded up."""
+    by_rank = {len(dims): dims for dims in known}
+    return [
+        tuple(
+            dim if size_of(dim, size) == size else fresh(size)
+            for dim, size in zip(by_rank[len(sizes)], sizes, strict=True)
+        )
+        if len(sizes) in by_rank
+        else tuple(fresh(size) for size in sizes)
+        for sizes in call.outs[1:]
+    ]
 
 
 def attend(

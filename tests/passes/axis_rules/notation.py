@@ -11,6 +11,7 @@ Equal letters are one factor class, other letters other ones: letters are rename
 appearance before two texts are compared, so only the pattern of equality counts.
 """
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -40,6 +41,10 @@ class Case:
     call: Callable[..., Any]
     inputs: tuple[Any, ...]
     """Shapes of float tensors, or tensors of other kinds."""
+    kernel: Any = None
+    """An op that runs on other devices alone: ``call`` then gives its arguments."""
+    outs: tuple[Shape, ...] = ()
+    """Shapes of that op's results."""
 
     def __str__(self) -> str:
         return self.expected
@@ -48,6 +53,11 @@ class Case:
 def case(expected: str, call: Callable[..., Any], *inputs: Any) -> Case:
     """A row of a table."""
     return Case(expected, call, inputs)
+
+
+def kernel(expected: str, op: Any, outs: Sequence[Shape], call: Callable[..., Any], *inputs: Any) -> Case:
+    """A row about an op that does not run here."""
+    return Case(expected, call, inputs, op, tuple(outs))
 
 
 def ints(*shape: int, below: int = 2) -> torch.Tensor:
@@ -64,12 +74,30 @@ def mask(*shape: int) -> torch.Tensor:
 def trace(row: Case) -> fx.GraphModule:
     """The graph of a call, composite ops kept."""
     made = [torch.zeros(x) if isinstance(x, tuple) else x for x in row.inputs]
+    if row.kernel is not None:
+        return _by_hand(row, made)
 
     def call(*tensors: torch.Tensor) -> Any:
         return row.call(*tensors)
 
     graph: fx.GraphModule = make_fx(call, tracing_mode="fake", pre_dispatch=True)(*made)
     return graph
+
+
+def _by_hand(row: Case, inputs: Sequence[torch.Tensor]) -> fx.GraphModule:
+    graph = fx.Graph()
+    nodes = []
+    for i, value in enumerate(inputs):
+        nodes.append(graph.placeholder(f"x{i}"))
+        nodes[-1].meta["val"] = value
+    made = graph.call_function(row.kernel, tuple(row.call(*nodes)))
+    made.meta["val"] = tuple(torch.empty(shape, device="meta") for shape in row.outs)
+    picks = []
+    for i, value in enumerate(made.meta["val"]):
+        picks.append(graph.call_function(operator.getitem, (made, i)))
+        picks[-1].meta["val"] = value
+    graph.output(tuple(picks))
+    return fx.GraphModule({}, graph)
 
 
 def keys(row: Case) -> set[object]:
