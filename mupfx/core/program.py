@@ -7,7 +7,7 @@ It prints as one line a node, stable across machines::
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import fx
@@ -32,6 +32,8 @@ class Program:
     """First name of a shared parameter to its other names."""
     unreached: tuple[str, ...]
     """Parameters that the example never touched."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Ways of capturing that were tried before, and why each did not do."""
 
     def __str__(self) -> str:
         """One line a node."""

@@ -34,7 +34,7 @@ class Cell:
 
 def recurrent(tracker: Tracker, call: Call) -> list[Dims]:
     """``lstm``, ``gru``, ``rnn``: all layers and directions of one kernel."""
-    x = call["input"]
+    x = _sequence(call)
     feature = call.dims(x)[-1]
     directions = 2 if call["bidirectional"] else 1
     cells = list(_cells(call))
@@ -52,8 +52,14 @@ def _states(tracker: Tracker, call: Call) -> list[fx.Node]:
     """What is fed in before the first step: the state, and the inside of an LSTM's cell."""
     given = call["hx"]
     nodes: list[fx.Node] = list(given) if isinstance(given, list | tuple) else [given]
-    tracker.meet(call, [call["input"], *nodes])
+    tracker.meet(call, [_sequence(call), *nodes])
     return nodes
+
+
+def _sequence(call: Call) -> fx.Node:
+    """What goes in step by step; packed, it is called data."""
+    node: fx.Node = call["input"] if "input" in call.arguments else call["data"]
+    return node
 
 
 def _last(sizes: Sequence[tuple[int, ...]], state: Dim) -> Dims:

@@ -35,19 +35,19 @@ def test_inputs_of_the_wrong_dtype() -> None:
     model, _, _ = gpt.gpt()
     text = refused_conversion(model, (floats(2, 11),), base=gpt.gpt(1)[0])
     assert text == snapshot("""\
-CaptureError: tracing GPT with these inputs failed
+CaptureError: running GPT on these inputs failed
   where: gpt.py:92 x = self.wte(ids) + self.wpe(place)
   expected: inputs that the model runs on
-  found: RuntimeError: Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got torch.float32 instead
-  hint: if the model itself runs on them, its Python depends on their values (a branch, item(), numpy), which tracing follows only where there are values (not on meta)\
+  found: export: RuntimeError: Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got torch.float32 instead
+    export after a run, make_fx, recorder: RuntimeError: Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got torch.FloatTensor instead (while checking arguments for embedding)\
 """)
 
 
 def test_inputs_of_the_wrong_shape() -> None:
     text = refused_conversion(mlp(), (floats(3, 8),), base=mlp(23))
     assert text == snapshot("""\
-CaptureError: tracing Sequential with these inputs failed
+CaptureError: running Sequential on these inputs failed
   expected: inputs that the model runs on
-  found: RuntimeError: a and b must have same reduction dim, but got [3, 8] X [7, 46].
-  hint: if the model itself runs on them, its Python depends on their values (a branch, item(), numpy), which tracing follows only where there are values (not on meta)\
+  found: export: RuntimeError: a and b must have same reduction dim, but got [3, 8] X [7, 46].
+    export after a run, make_fx, recorder: RuntimeError: mat1 and mat2 shapes cannot be multiplied (3x8 and 7x46)\
 """)
