@@ -9,17 +9,23 @@ from functools import cache
 import torch
 
 from mupfx.passes.axis_rules import (
+    arrange,
     attention,
-    contraction,
     convolution,
     create,
     elementwise,
+    gradients,
     indexing,
+    losses,
+    matrices,
     normalization,
     parts,
+    products,
     recurrent,
     reduction,
     space,
+    spectral,
+    strided,
     view,
 )
 from mupfx.passes.axis_rules.tracker import Rule, Rules
@@ -36,17 +42,23 @@ def _union(*tables: Rules) -> dict[object, Rule]:
 
 
 RULES = _union(
+    arrange.RULES,
     attention.RULES,
-    contraction.RULES,
     convolution.RULES,
     create.RULES,
     elementwise.RULES,
+    gradients.RULES,
     indexing.RULES,
+    losses.RULES,
+    matrices.RULES,
     normalization.RULES,
     parts.RULES,
+    products.RULES,
     recurrent.RULES,
     reduction.RULES,
     space.RULES,
+    spectral.RULES,
+    strided.RULES,
     view.RULES,
 )
 
@@ -54,14 +66,22 @@ RULES = _union(
 @cache
 def rule_of(op: torch._ops.OpOverload) -> Rule | None:
     """The rule of an overload; None where it has to be probed."""
-    packet = op.overloadpacket
-    found = RULES.get(op) or RULES.get(packet) or RULES.get(_functional(packet))
-    if found is None and torch.Tag.pointwise in op.tags:
-        return elementwise.elementwise
-    return found
+    twin = _functional(op.overloadpacket)
+    found = RULES.get(op) or RULES.get(op.overloadpacket) or RULES.get(twin)
+    same = getattr(twin, op._overloadname, None)
+    return found or (elementwise.elementwise if _is_pointwise(op) or _is_pointwise(same) else None)
+
+
+def _is_pointwise(op: object) -> bool:
+    return isinstance(op, torch._ops.OpOverload) and torch.Tag.pointwise in op.tags
+
+
+SUFFIXES = ("_copy", "_")
+"""What an op in place, or one that copies where its twin views, has behind its twin's name."""
 
 
 def _functional(packet: torch._ops.OpOverloadPacket) -> object:
-    name = str(packet).rpartition(".")[2]
-    namespace = getattr(torch.ops, str(packet).partition(".")[0])
-    return getattr(namespace, name[:-1], None) if name.endswith("_") else None
+    space, _, name = str(packet).rpartition(".")
+    namespace = getattr(torch.ops, space)
+    names = [name.removesuffix(s) for s in SUFFIXES if name.endswith(s) and name.strip("_")]
+    return next((getattr(namespace, n) for n in names if hasattr(namespace, n)), None)

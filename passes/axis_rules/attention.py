@@ -78,9 +78,7 @@ def attend(
     return (*batch, *(axes[x] for x in layout[len(lead) : -1]), call.dims(v)[-1])
 
 
-def _grouped(
-    tracker: Tracker, call: Call, layout: str, q: fx.Node, k: fx.Node
-) -> Dims | None:
+def _grouped(tracker: Tracker, call: Call, layout: str, q: fx.Node, k: fx.Node) -> Dims | None:
     """The queries' axes with heads as ``keys' heads x group``; None where there are as many."""
     place = layout.find("h")
     if place < 0 or call["enable_gqa"] is False:

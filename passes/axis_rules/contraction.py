@@ -7,15 +7,11 @@ fan-in and fan-out per parameter, and noting products of two activations is done
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-import torch
 from torch import fx
 
-from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dim, Dims, Piece, expand, mark
-from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, MATCHED, Rules, Tracker
-
-aten = torch.ops.aten
+from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, MATCHED, Tracker
 
 Operand = tuple[fx.Node, str]
 """A tensor and one label a dimension."""
@@ -177,15 +173,6 @@ def batched(rank: int, longest: int) -> str:
     return labels(longest)[longest - rank :]
 
 
-def linear(tracker: Tracker, call: Call) -> Dims:
-    """``y[..., o] = x[..., i] w[o, i] + b[o]``."""
-    x, w = call["input"], call["weight"]
-    lead = labels(len(call.sizes(x)) - 1)
-    data = tracker.learned(call, x, w)
-    out = contract(tracker, call, [(x, lead + "i"), (w, "oi")], lead + "o", data=data)
-    return add_bias(tracker, call, out, "bias", w)
-
-
 def add_bias(tracker: Tracker, call: Call, out: Dims, name: str, weight: fx.Node) -> Dims:
     """Join a bias with the last dimensions, recording the weight it stands beside."""
     bias = call.tensor(name)
@@ -196,120 +183,3 @@ def add_bias(tracker: Tracker, call: Call, out: Dims, name: str, weight: fx.Node
         companion = min(tracker.sources[weight]) if tracker.is_weight(weight) else None
         tracker.use(call, bias, companion=companion)
     return out
-
-
-def mm(tracker: Tracker, call: Call) -> Dims:
-    """``y[n, p] = a[n, m] b[m, p]``."""
-    return contract(tracker, call, [(call["self"], "nm"), (call["mat2"], "mp")], "np")
-
-
-def bmm(tracker: Tracker, call: Call) -> Dims:
-    """``y[b, n, p] = a[b, n, m] b[b, m, p]``."""
-    return contract(tracker, call, [(call["self"], "bnm"), (call["mat2"], "bmp")], "bnp")
-
-
-def mv(tracker: Tracker, call: Call) -> Dims:
-    """``y[n] = a[n, m] v[m]``."""
-    return contract(tracker, call, [(call["self"], "nm"), (call["vec"], "m")], "n")
-
-
-def dot(tracker: Tracker, call: Call) -> Dims:
-    """``y = a[m] b[m]``."""
-    left, right = call.tensors() if len(call.tensors()) > 1 else call.tensors() * 2
-    return contract(tracker, call, [(left, "m"), (right, "m")], "")
-
-
-def outer(tracker: Tracker, call: Call) -> Dims:
-    """``y[n, m] = a[n] b[m]``."""
-    return contract(tracker, call, [(call["self"], "n"), (call["vec2"], "m")], "nm")
-
-
-def addmm(tracker: Tracker, call: Call) -> Dims:
-    """``y[n, p] = a[n, m] b[m, p] + c[n, p]``."""
-    x, w = call["mat1"], call["mat2"]
-    data = tracker.learned(call, x, w)
-    out = contract(tracker, call, [(x, "nm"), (w, "mp")], "np", data=data)
-    return add_bias(tracker, call, out, "self", call["mat2"])
-
-
-def baddbmm(tracker: Tracker, call: Call) -> Dims:
-    """``y[b, n, p] = a[b, n, m] b[b, m, p] + c[b, n, p]``."""
-    out = contract(tracker, call, [(call["batch1"], "bnm"), (call["batch2"], "bmp")], "bnp")
-    tracker.join(call, out, call.dims(call["self"]))
-    tracker.meet(call, [call["self"], call["batch1"]])
-    return out
-
-
-def matmul(tracker: Tracker, call: Call) -> Dims:
-    """``torch.matmul`` with its broadcasting and its vector cases."""
-    a, b = call["self"], call["other"]
-    rank_a, rank_b = len(call.sizes(a)), len(call.sizes(b))
-    lead = max(rank_a, rank_b, 2) - 2
-    left = "m" if rank_a == 1 else batched(rank_a - 2, lead) + "nm"
-    right = "m" if rank_b == 1 else batched(rank_b - 2, lead) + "mp"
-    ends = ("n" if rank_a > 1 else "") + ("p" if rank_b > 1 else "")
-    return contract(tracker, call, [(a, left), (b, right)], labels(lead) + ends)
-
-
-def einsum(tracker: Tracker, call: Call) -> Dims:
-    """``torch.einsum``, ellipsis included."""
-    nodes: list[fx.Node] = list(call["tensors"])
-    left, _, right = call["equation"].replace(" ", "").partition("->")
-    terms = left.split(",")
-    ranks = [len(call.sizes(n)) for n in nodes]
-    dots = [
-        r - len(t.replace("...", "")) if "..." in t else 0
-        for r, t in zip(ranks, terms, strict=True)
-    ]
-    longest = max(dots)
-    full = [t.replace("...", batched(d, longest)) for t, d in zip(terms, dots, strict=True)]
-    if "->" not in call["equation"]:
-        names = "".join(terms).replace("...", "")
-        right = ("..." if longest else "") + "".join(
-            sorted(x for x in set(names) if names.count(x) == 1)
-        )
-    out = right.replace("...", labels(longest))
-    return contract(tracker, call, list(zip(nodes, full, strict=True)), out)
-
-
-def bilinear(tracker: Tracker, call: Call) -> Dims:
-    """``y[..., o] = x[..., i] w[o, i, j] z[..., j] + b[o]``."""
-    x, z, w = call["input1"], call["input2"], call["weight"]
-    lead = labels(len(call.sizes(x)) - 1)
-    out = contract(tracker, call, [(x, lead + "i"), (w, "oij"), (z, lead + "j")], lead + "o")
-    return add_bias(tracker, call, out, "bias", w)
-
-
-def grouped_mm(tracker: Tracker, call: Call) -> Dims:
-    """``y[t, p] = a[t, m] b[e(t), m, p]``: each row meets one expert's matrix."""
-    a, b = call["self"], call["mat2"]
-    if len(call.sizes(b)) == 2:
-        return contract(tracker, call, [(a, "nm"), (b, "mp")], "gnp"[-len(call.out) :])
-    left = "nm" if len(call.sizes(a)) == 2 else "gnm"
-    mark(call.dims(b)[0], Reason.SELECTION, "one matrix of the stack is chosen for each row")
-    return contract(tracker, call, [(a, left), (b, "gmp")], left[:-1] + "p")
-
-
-def cross(tracker: Tracker, call: Call) -> Dims:
-    """``cdist``: rows of two tensors compared over their last axis."""
-    a, b = call["x1"], call["x2"]
-    lead = labels(len(call.sizes(a)) - 2)
-    return contract(tracker, call, [(a, lead + "nm"), (b, lead + "pm")], lead + "np")
-
-
-RULES: Rules = {
-    aten.linear: linear,
-    aten.mm: mm,
-    aten.bmm: bmm,
-    aten.mv: mv,
-    aten.dot: dot,
-    aten.vdot: dot,
-    aten.outer: outer,
-    aten.addmm: addmm,
-    aten.baddbmm: baddbmm,
-    aten.matmul: matmul,
-    aten.einsum: einsum,
-    aten.bilinear: bilinear,
-    aten._grouped_mm: grouped_mm,
-    aten.cdist: cross,
-}

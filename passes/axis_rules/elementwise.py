@@ -39,8 +39,22 @@ def prelu(tracker: Tracker, call: Call) -> Dims:
     return dims
 
 
+ALIASES = (
+    aten.absolute, aten.arccos, aten.arccosh, aten.arcsin, aten.arcsinh, aten.arctan, aten.arctan2,
+    aten.arctanh, aten.divide, aten.fix, aten.greater, aten.greater_equal, aten.less,
+    aten.less_equal, aten.multiply, aten.negative, aten.not_equal, aten.special_digamma,
+    aten.special_erf, aten.special_erfc, aten.special_erfinv, aten.special_exp2,
+    aten.special_expit, aten.special_expm1, aten.special_gammainc, aten.special_gammaincc,
+    aten.special_gammaln, aten.special_i0, aten.special_log1p, aten.special_logit,
+    aten.special_multigammaln, aten.special_ndtr, aten.special_polygamma, aten.special_psi,
+    aten.special_round, aten.special_sinc, aten.special_xlogy, aten.true_divide, aten.clip,
+    aten._conj, aten.conj, aten.isreal, aten.chalf, aten._neg_view,
+)  # fmt: skip
+"""Other names of elementwise ops, which torch does not tag."""
+
 RULES: Rules = {
-    **dict.fromkeys((aten.add, aten.sub), add),
+    **dict.fromkeys((aten.add, aten.sub, aten.subtract), add),
+    **dict.fromkeys(ALIASES, elementwise),
     aten.prelu: prelu,
     **dict.fromkeys(
         (
@@ -48,7 +62,11 @@ RULES: Rules = {
             aten.copy, aten.masked_fill, aten.bitwise_not, aten.isin, aten.complex, aten.polar,
             aten.real, aten.imag, aten.angle, aten.gelu, aten.softplus, aten.mish,
             aten.celu, aten.relu6, aten.hardtanh, aten.selu, aten.rsub, aten.square, aten.clamp,
-            aten.lerp, aten.log_sigmoid, aten.min.other, aten.max.other,
+            aten.lerp, aten.log_sigmoid, aten.log_sigmoid_forward, aten.min.other, aten.max.other,
+            aten.hardswish, aten.threshold, aten._prelu_kernel, aten.floor_divide, aten.isclose,
+            aten.binary_cross_entropy_with_logits, aten.fake_quantize_per_tensor_affine,
+            aten.fake_quantize_per_tensor_affine_cachemask, aten.normal, aten.normal_functional,
+            aten.poisson, aten.binomial, aten._masked_scale,
         ),
         elementwise,
     ),

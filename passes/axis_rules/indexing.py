@@ -187,10 +187,77 @@ def one_hot(_: Tracker, call: Call) -> Dims:
     return (*call.dims(source(call)), made)
 
 
+def take(_: Tracker, call: Call) -> Dims:
+    """``x.flatten()[index]``."""
+    for dim in call.dims(source(call)):
+        mark(dim, Reason.INDEX, f"{call.node.name} looks it up")
+    return call.dims(call["index"])
+
+
+def put_flat(tracker: Tracker, call: Call) -> Dims:
+    """``x.flatten()[index] = source``."""
+    take(tracker, call)
+    return call.dims(source(call))
+
+
+def places(tracker: Tracker, call: Call) -> Dims:
+    """``searchsorted``: where values stand in a sorted row."""
+    row, values = call["sorted_sequence"], call.tensor("self")
+    dims = call.dims(row)
+    mark(dims[-1], Reason.INDEX, f"{call.node.name} counts places in it")
+    if values is None:
+        return ()
+    if len(dims) > 1:
+        tracker.join(call, dims[:-1], call.dims(values)[:-1])
+    return call.dims(values)
+
+
+def between(_: Tracker, call: Call) -> Dims:
+    """``bucketize``: between which boundaries values are."""
+    mark(call.dims(call["boundaries"])[0], Reason.INDEX, f"{call.node.name} counts places in it")
+    values = call.tensor("self")
+    return () if values is None else call.dims(values)
+
+
+def drawn(_: Tracker, call: Call) -> Dims:
+    """``multinomial``: indices into the last axis."""
+    *lead, choices = call.dims(source(call))
+    made = fresh(call.out[-1])
+    for dim in (choices, made):
+        mark(dim, Reason.SELECTION, f"{call.node.name} draws from it")
+    return (*lead, made)
+
+
+def ordered(tracker: Tracker, call: Call) -> Dims:
+    """``msort``: along the first axis."""
+    del tracker
+    dims = call.dims(source(call))
+    mark(dims[0] if dims else (), Reason.SELECTION, f"{call.node.name} sorts along it")
+    return dims
+
+
+def segments(_: Tracker, call: Call) -> Dims:
+    """``segment_reduce``: rows of one axis put together, as many as the data says."""
+    dims = list(call.dims(source(call)))
+    axis = call["axis"] % len(dims)
+    dims[axis] = fresh(call.out[axis])
+    mark(dims[axis], Reason.INPUT, f"{call.node.name} keeps as many as the data says")
+    return tuple(dims)
+
+
 RULES: Rules = {
     aten.embedding: embedding,
-    **dict.fromkeys((aten.embedding_bag, aten._embedding_bag), embedding_bag),
-    aten.index: index,
+    **dict.fromkeys(
+        (aten.embedding_bag, aten._embedding_bag, aten._embedding_bag_forward_only), embedding_bag
+    ),
+    **dict.fromkeys((aten.index, aten._unsafe_index, aten._unsafe_masked_index), index),
+    aten.take: take,
+    aten.put: put_flat,
+    aten.searchsorted: places,
+    aten.bucketize: between,
+    aten.multinomial: drawn,
+    aten.msort: ordered,
+    aten.segment_reduce: segments,
     aten.index_select: index_select,
     aten.gather: gather,
     aten.take_along_dim: gather,
@@ -198,11 +265,11 @@ RULES: Rules = {
         (
             aten.scatter, aten.scatter_add, aten.scatter_reduce, aten.index_add, aten.index_copy,
             aten.index_fill, aten.masked_scatter, aten.slice_scatter,
-            aten.select_scatter,
+            aten.select_scatter, aten.index_reduce,
         ),
         into,
     ),
-    aten.index_put: put,
+    **dict.fromkeys((aten.index_put, aten._unsafe_index_put, aten._index_put_impl), put),
     **dict.fromkeys((aten.topk, aten.sort, aten.kthvalue), ranked),
     aten.argsort: order,
     aten.one_hot: one_hot,

@@ -1,6 +1,7 @@
 """Parts of axes: taken out by slice, index and split, put together by cat and stack."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import fx
@@ -60,7 +61,7 @@ def _strided(tracker: Tracker, call: Call, dim: Dim, whole: Size, out: Size) -> 
     step = tuple(call["step"] for _ in whole)
     halves = regroup([dim], [out, step])
     if halves is None:
-        return _apart(tracker, dim, out)
+        return apart(tracker, dim, out)
     mark(halves[1], Reason.PARTS, f"{call.node.name} takes every {call['step']}th")
     return halves[0]
 
@@ -69,10 +70,11 @@ def cut(tracker: Tracker, dim: Dim, start: Size, stop: Size, whole: Size) -> Dim
     """A part of a dimension; where it crosses factors, only finiteness is inherited."""
     piece = part(dim, start, stop, whole)
     length = tuple(b - a for a, b in zip(start, stop, strict=True))
-    return _apart(tracker, dim, length) if piece is None else piece
+    return apart(tracker, dim, length) if piece is None else piece
 
 
-def _apart(tracker: Tracker, dim: Dim, size: Size) -> Dim:
+def apart(tracker: Tracker, dim: Dim, size: Size) -> Dim:
+    """A new dimension that is finite if ``dim`` is."""
     made = fresh(size)
     if made:
         tracker.depends.append((expand(dim), made))
@@ -88,10 +90,13 @@ def take_apart(tracker: Tracker, call: Call) -> list[Dims]:
 
     Pieces of sizes that the code lists are parts, also where the sizes agree.
     """
+    tracker.through(call, source(call))
+    return _pieces(tracker, call, call["dim"] % len(call.dims(source(call))))
+
+
+def _pieces(tracker: Tracker, call: Call, axis: int) -> list[Dims]:
     node = source(call)
-    tracker.through(call, node)
     dims = call.dims(node)
-    axis = call["dim"] % len(dims)
     sizes = [out[axis] for out in call.outs]
     count = tuple(len(sizes) for _ in sizes[0])
     listed = any(isinstance(call[name], Sequence) for name in LISTS)
@@ -138,18 +143,22 @@ def cat(tracker: Tracker, call: Call) -> Dims:
 
 
 def _whole(call: Call, nodes: Sequence[fx.Node], axis: int) -> Dim:
-    sole = next((n for n in nodes if call.sizes(n)[axis] == call.out[axis]), None)
+    return whole([call.dims(n)[axis] for n in nodes], [call.sizes(n)[axis] for n in nodes])
+
+
+def whole(dims: Sequence[Dim], sizes: Sequence[Size]) -> Dim:
+    """A dimension put together of others, in order."""
+    total = tuple(sum(counts) for counts in zip(*sizes, strict=True))
+    sole = next((d for d, size in zip(dims, sizes, strict=True) if size == total), None)
     if sole is not None:  # the others are empty
-        return call.dims(sole)[axis]
-    factor = Factor(call.out[axis])
-    start = tuple(0 for _ in call.out[axis])
-    origins = frozenset(o for n in nodes for p in call.dims(n)[axis] for o in p.origins)
-    for node in nodes:
-        size = call.sizes(node)[axis]
+        return sole
+    factor = Factor(total)
+    start = tuple(0 for _ in total)
+    for dim, size in zip(dims, sizes, strict=True):
         stop = tuple(a + n for a, n in zip(start, size, strict=True))
-        factor.parts[(start, stop)] = call.dims(node)[axis]
+        factor.parts[(start, stop)] = dim
         start = stop
-    return (Piece(factor, origins),)
+    return (Piece(factor, frozenset(o for dim in dims for p in dim for o in p.origins)),)
 
 
 def glu(tracker: Tracker, call: Call) -> Dims:
@@ -175,22 +184,96 @@ def stack(tracker: Tracker, call: Call) -> Dims:
     return tuple(dims)
 
 
+def pile(tracker: Tracker, call: Call) -> Dims:
+    """``hstack``, ``vstack``, ``dstack``, ``column_stack``: ``cat`` of tensors made of that rank.
+
+    Axes of size one are put before or after, until each has as many axes as the result.
+    """
+    nodes, rank = list(call["tensors"]), len(call.out)
+    axis = PILED[call.node.target.overloadpacket]  # type: ignore[union-attr]
+    axis = min(axis, rank - 1)
+    dims = [_lifted(call.dims(n), rank, axis, ()) for n in nodes]
+    one = tuple(1 for _ in call.out[0])
+    sizes = [_lifted(call.sizes(n), rank, axis, one) for n in nodes]
+    others = [i for i in range(rank) if i != axis]
+    result: list[Dim] = [next((d[i] for d in dims if d[i]), ()) for i in range(rank)]
+    for mine in dims:
+        tracker.join(call, [result[i] for i in others], [mine[i] for i in others])
+    result[axis] = whole([d[axis] for d in dims], [s[axis] for s in sizes])
+    tracker.meet(call, nodes)
+    return tuple(result)
+
+
+T = TypeVar("T")
+
+
+def _lifted(axes: Sequence[T], rank: int, axis: int, one: T) -> list[T]:
+    """Axes of a tensor of rank one or two made of a higher rank, as numpy's stacks do it."""
+    after = max(rank - max(len(axes), 2), 0) if axis == DEEP else axis * (rank - len(axes))
+    return [*(one for _ in range(rank - len(axes) - after)), *axes, *(one for _ in range(after))]
+
+
+DEEP = 2
+PILED: Mapping[object, int] = {
+    aten.hstack: 1, aten.column_stack: 1, aten.vstack: 0, aten.row_stack: 0, aten.dstack: DEEP,
+}  # fmt: skip
+"""Along which axis each op puts tensors together."""
+
+
+def blocks(_: Tracker, call: Call) -> Dims:
+    """``block_diag``: both axes put together."""
+    nodes = [n for n in call["tensors"] if len(call.sizes(n)) == 2]
+    if len(nodes) != len(call["tensors"]):
+        return tuple(fresh(size) for size in call.out)
+    rows, columns = (
+        whole([call.dims(n)[i] for n in nodes], [call.sizes(n)[i] for n in nodes]) for i in (0, 1)
+    )
+    return rows, columns
+
+
+def apart_along(tracker: Tracker, call: Call) -> list[Dims]:
+    """``hsplit``, ``vsplit``, ``dsplit``: pieces along the axis that changed size."""
+    node = source(call)
+    tracker.through(call, node)
+    mine = call.sizes(node)
+    axis = next((i for i, n in enumerate(call.outs[0]) if n != mine[i]), None)
+    return [call.dims(node) for _ in call.outs] if axis is None else _pieces(tracker, call, axis)
+
+
 def pad(tracker: Tracker, call: Call) -> Dims:
     """An axis that changed size has the old one as a part."""
     node = source(call)
     result = []
     for dim, old, new in zip(call.dims(node), call.sizes(node), call.out, strict=True):
-        result.append(dim if old == new else _apart(tracker, dim, new))
+        result.append(dim if old == new else apart(tracker, dim, new))
     return tuple(result)
 
 
 RULES: Rules = {
     aten.select: select,
     **dict.fromkeys((aten.slice, aten.narrow), slice_),
-    **dict.fromkeys((aten.split, aten.split_with_sizes, aten.chunk, aten.tensor_split), take_apart),
+    **dict.fromkeys(
+        (
+            aten.split, aten.split_with_sizes, aten.chunk, aten.tensor_split, aten.unsafe_split,
+            aten.unsafe_split_with_sizes, aten.unsafe_chunk,
+        ),
+        take_apart,
+    ),
+    **dict.fromkeys((aten.hsplit, aten.vsplit, aten.dsplit), apart_along),
     aten.unbind: unbind,
-    **dict.fromkeys((aten.cat, aten.concat), cat),
+    **dict.fromkeys((aten.cat, aten.concat, aten.concatenate), cat),
+    **dict.fromkeys(PILED, pile),
+    aten.block_diag: blocks,
     aten.glu: glu,
     aten.stack: stack,
-    **dict.fromkeys((aten.pad, aten.constant_pad_nd), pad),
-}
+    aten._stack: stack,
+    **dict.fromkeys(
+        (
+            aten.pad, aten.constant_pad_nd, aten._pad_circular, aten._pad_enum,
+            aten.reflection_pad1d, aten.reflection_pad2d, aten.reflection_pad3d,
+            aten.replication_pad1d, aten.replication_pad2d, aten.replication_pad3d, aten.diff,
+            aten.trapezoid, aten.cumulative_trapezoid,
+        ),
+        pad,
+    ),
+}  # fmt: skip

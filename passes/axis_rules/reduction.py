@@ -8,7 +8,7 @@ from torch import fx
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call, is_tensor
 from mupfx.passes.axis_rules.contraction import by_hand
-from mupfx.passes.axis_rules.factors import Dims, mark
+from mupfx.passes.axis_rules.factors import Dims, is_one, mark
 from mupfx.passes.axis_rules.tracker import Rules, Tracker
 from mupfx.passes.axis_rules.view import source
 
@@ -22,7 +22,11 @@ def reduce(_: Tracker, call: Call) -> Dims:
     """``y[i] = sum_j x[i, j]``."""
     dims = call.dims(source(call))
     gone = _reduced(call, len(dims))
-    if len(call.out) == len(dims):
+    return _without(call, dims, gone)
+
+
+def _without(call: Call, dims: Dims, gone: set[int], rank: int | None = None) -> Dims:
+    if (len(call.out) if rank is None else rank) == len(dims):
         return tuple(() if i in gone else dim for i, dim in enumerate(dims))
     return tuple(dim for i, dim in enumerate(dims) if i not in gone)
 
@@ -58,15 +62,56 @@ def _selects(node: fx.Node) -> bool:
     return any(pick.args[1:] != (0,) and pick.users for pick in node.users)
 
 
+def matrix(_: Tracker, call: Call) -> Dims:
+    """``linalg_matrix_norm``, or ``linalg_norm`` with an order: of the last two axes by default."""
+    dims = call.dims(source(call))
+    both = len(dims) == 2 or str(call.node.target).startswith("aten.linalg_matrix")
+    chosen = call["dim"] or ((-2, -1) if both and call["ord"] is not None else range(len(dims)))
+    return _without(call, dims, {d % len(dims) for d in chosen})
+
+
+def quantile(tracker: Tracker, call: Call) -> Dims:
+    """A reduction; several quantiles come first."""
+    q = call.tensor("q")
+    lead = () if q is None else call.dims(q)
+    dims = call.dims(source(call))
+    del tracker
+    kept = _without(call, dims, _reduced(call, len(dims)), rank=len(call.out) - len(lead))
+    return (*lead, *kept)
+
+
+def both(tracker: Tracker, call: Call) -> list[Dims]:
+    """``aminmax``: two reductions."""
+    return [reduce(tracker, call) for _ in call.outs]
+
+
+def summed_to(tracker: Tracker, call: Call) -> Dims:
+    """``sum_to_size``: axes dropped before and left with size one, until the sizes are given."""
+    dims = call.dims(source(call))[-len(call.out) or None :] if call.out else ()
+    del tracker
+    return tuple(() if is_one(n) else d for d, n in zip(dims, call.out, strict=True))
+
+
 RULES: Rules = {
-    aten.sum: total,
+    **dict.fromkeys((aten.sum, aten.nansum), total),
+    **dict.fromkeys((aten.linalg_norm, aten.linalg_matrix_norm, aten.nuclear_norm), matrix),
+    **dict.fromkeys((aten.quantile, aten.nanquantile), quantile),
+    **dict.fromkeys((aten.aminmax, aten._aminmax), both),
+    aten.sum_to_size: summed_to,
     **dict.fromkeys(
         (
             aten.mean, aten.amax, aten.amin, aten.var, aten.std, aten.prod, aten.any,
             aten.all, aten.norm, aten.linalg_vector_norm, aten.logsumexp, aten.var_mean,
-            aten.std_mean, aten.count_nonzero, aten.nansum, aten.nanmean, aten.special_logsumexp,
+            aten.std_mean, aten.count_nonzero, aten.nanmean, aten.special_logsumexp,
+            aten.frobenius_norm, aten.native_norm, aten.linalg__powsum, aten._is_all_true,
+            aten._is_any_true,
         ),
         reduce,
     ),
-    **dict.fromkeys((aten.argmax, aten.argmin, aten.max, aten.min, aten.mode, aten.median), choose),
+    **dict.fromkeys(
+        (
+            aten.argmax, aten.argmin, aten.max, aten.min, aten.mode, aten.median, aten.nanmedian,
+        ),
+        choose,
+    ),
 }  # fmt: skip

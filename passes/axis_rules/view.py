@@ -149,7 +149,8 @@ def repeat_interleave(_: Tracker, call: Call) -> Dims:
 def diagonal(_: Tracker, call: Call) -> Dims:
     """Two axes become the diagonal, last."""
     dims = list(call.dims(source(call)))
-    gone = sorted(d % len(dims) for d in (call["dim1"], call["dim2"]))
+    second = 1 if call["dim2"] is None else call["dim2"]
+    gone = sorted(d % len(dims) for d in (call["dim1"] or 0, second))
     sizes = call.sizes(source(call))
     kept = next((dims[d] for d in gone if sizes[d] == call.out[-1]), None)
     for d in reversed(gone):
@@ -177,27 +178,31 @@ RULES: Rules = {
     **dict.fromkeys(
         (
             aten.view, aten.reshape, aten._unsafe_view, aten.flatten, aten.unflatten, aten.view_as,
-            aten.reshape_as,
+            aten.reshape_as, aten.ravel, aten._reshape_alias, aten.atleast_1d, aten.atleast_2d,
+            aten.atleast_3d,
         ),
         reshape,
     ),
     aten.permute: permute,
     **dict.fromkeys((aten.transpose, aten.swapaxes, aten.swapdims), transpose),
     **dict.fromkeys((aten.t, aten.numpy_T), reverse),
-    **dict.fromkeys((aten.mT, aten.adjoint, aten.matrix_H), last_two),
-    aten.movedim: movedim,
+    **dict.fromkeys((aten.mT, aten.mH, aten.adjoint, aten.matrix_H), last_two),
+    **dict.fromkeys((aten.movedim, aten.moveaxis), movedim),
     aten.unsqueeze: unsqueeze,
     aten.squeeze: squeeze,
     **dict.fromkeys((aten.expand, aten.expand_as, aten.broadcast_to), expand_to),
-    aten.repeat: repeat,
+    **dict.fromkeys((aten.repeat, aten.tile), repeat),
     aten.repeat_interleave: repeat_interleave,
-    aten.diagonal: diagonal,
+    **dict.fromkeys((aten.diagonal, aten.linalg_diagonal), diagonal),
     **dict.fromkeys(
         (
             aten.clone, aten.contiguous, aten.to, aten._to_copy, aten.detach, aten.alias,
             aten.lift_fresh_copy, aten.lift_fresh, aten.type_as, aten.dropout,
             aten.feature_dropout, aten.alpha_dropout, aten.native_dropout, aten.roll, aten.flip,
-            aten.tril, aten.triu, aten.cumsum, aten.resolve_conj, aten.resolve_neg,
+            aten.tril, aten.triu, aten.cumsum, aten.resolve_conj, aten.resolve_neg, aten.fliplr,
+            aten.flipud, aten.feature_alpha_dropout, aten._fused_dropout, aten.pin_memory,
+            aten._autocast_to_full_precision, aten._autocast_to_reduced_precision, aten._cast_Float,
+            aten.fft_fftshift, aten.fft_ifftshift, aten.lift,
         ),
         same,
     ),
@@ -207,7 +212,11 @@ RULES: Rules = {
             aten.cummax, aten.logcumsumexp, aten.zeros_like, aten.ones_like, aten.empty_like,
             aten.full_like, aten.rand_like, aten.randn_like, aten.bernoulli, aten.fill, aten.zero,
             aten.normal_, aten.uniform_, aten.exponential_, aten.random_, aten.nan_to_num,
-            aten.rrelu, aten.renorm,
+            aten.rrelu, aten.renorm, aten.cummin, aten.randint_like, aten._safe_softmax,
+            aten._masked_softmax, aten.special_softmax, aten.special_log_softmax,
+            aten.embedding_renorm, aten.uniform, aten.exponential, aten.geometric, aten.cauchy,
+            aten.log_normal, aten.log_normal_, aten.cauchy_, aten.geometric_, aten.random,
+            aten.rrelu_with_noise, aten.fill_diagonal_, aten.dequantize,
         ),
         same_axes,
     ),

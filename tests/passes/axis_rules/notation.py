@@ -12,6 +12,7 @@ appearance before two texts are compared, so only the pattern of equality counts
 """
 
 import operator
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,11 +22,12 @@ import torch
 from torch import fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from mupfx.core.vocabulary import Reason
+from mupfx.core.vocabulary import Kind, Reason, Status
 from mupfx.passes import axes
 from mupfx.passes.axis_rules import RULES, _functional
 from mupfx.passes.axis_rules.factors import Dim, Dims, expand
 from mupfx.passes.axis_rules.freeze import _complete
+from mupfx.passes.axis_rules.kinds import Answer, Answers, Facts
 from mupfx.passes.axis_rules.tracker import Tracker
 
 Shape = tuple[int, ...]
@@ -55,7 +57,9 @@ def case(expected: str, call: Callable[..., Any], *inputs: Any) -> Case:
     return Case(expected, call, inputs)
 
 
-def kernel(expected: str, op: Any, outs: Sequence[Shape], call: Callable[..., Any], *inputs: Any) -> Case:
+def kernel(
+    expected: str, op: Any, outs: Sequence[Shape], call: Callable[..., Any], *inputs: Any
+) -> Case:
     """A row about an op that does not run here."""
     return Case(expected, call, inputs, op, tuple(outs))
 
@@ -159,8 +163,9 @@ def _dims(tracker: Tracker, node: fx.Node) -> Dims:
 
 def _input(tracker: Tracker, letters: Letters, node: fx.Node, position: int) -> str:
     name = f"p{position}"
-    shown = {name: ((),) * len(_dims(tracker, node))}
-    uses = [_complete(use, tracker, shown) for use in tracker.uses if use.parameter == name]
+    facts = Facts(tracker, {name: _dims(tracker, node)}, (), "")
+    answers: Answers = defaultdict(lambda: Answer(Kind.FINITE, Status.CERTAIN, None, ""))
+    uses = [_complete(use, facts, answers) for use in tracker.uses if use.parameter == name]
     signs = {d: "'" for use in uses for d in use.fan_in}
     signs |= {d: "@" for use in uses for d in use.index}
     star = "*" if node in tracker.sources else ""

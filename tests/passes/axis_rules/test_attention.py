@@ -1,5 +1,4 @@
 """Fused attention, in either order of heads and length."""
-# ruff: noqa: FBT003 - torch's own signatures
 
 import pytest
 import torch
@@ -41,12 +40,12 @@ FUNCTIONAL = [
 KERNELS = [
     case(
         "b h t e, b h s e, b h s v -> b h t v, b h t",
-        lambda q, k, v: aten._scaled_dot_product_flash_attention_for_cpu(q, k, v),
+        aten._scaled_dot_product_flash_attention_for_cpu,
         meta(*Q), meta(*K), meta(*K),
     ),
     case(
         "b h t e, b h s e, b h s v -> b h t v, b h t s",
-        lambda q, k, v: aten._scaled_dot_product_attention_math(q, k, v), Q, K, V,
+        aten._scaled_dot_product_attention_math, Q, K, V,
     ),
 ]  # fmt: skip
 

@@ -67,7 +67,7 @@ def test_the_union_is_of_every_table_beside_it() -> None:
 
 
 def test_an_op_with_two_rules_is_an_error_that_names_both() -> None:
-    rules = axis_rules.contraction.RULES
+    rules = axis_rules.products.RULES
     twice: Rules = {aten.mm: axis_rules.view.permute}
     words = re.escape("aten.mm has two rules: mm and permute")
     with pytest.raises(ValueError, match=words):
