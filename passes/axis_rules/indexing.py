@@ -43,12 +43,15 @@ def index(tracker: Tracker, call: Call) -> Dims:
     indexed = _indexed(call, picks)
     looked_up = [p for i in indexed for p in expand(dims[i])]
     tensors = [p for p in picks if isinstance(p, fx.Node)]
-    if not _by_the_code(tracker, node, tensors):
+    by_the_code = _by_the_code(tracker, node, tensors)
+    if not by_the_code:
         mark(looked_up, Reason.INDEX, f"{call.node.name} looks it up")
     count = len(call.out) - (len(dims) - len(indexed))
     first = 0 if _apart(indexed) else indexed[0]
     shape = call.out[first : first + count]
     taken = _taken(tracker, call, tensors, shape)
+    if by_the_code:
+        tracker.depends.append((looked_up, tuple(p for dim in taken for p in dim)))
     if tracker.is_weight(node) and looked_up:
         tracker.use(call, node, index=looked_up, index_places=indexed)
     rest = [dim for i, dim in enumerate(dims) if i not in indexed]
@@ -98,8 +101,12 @@ def index_select(tracker: Tracker, call: Call) -> Dims:
     """One axis looked up by a list of indices."""
     dims = list(call.dims(source(call)))
     axis = call["dim"] % len(dims)
-    _look_up(tracker, call, axis)
-    dims[axis] = call.dims(call["index"])[0] if call.dims(call["index"]) else ()
+    taken = call.dims(call["index"])[0] if call.dims(call["index"]) else ()
+    if _by_the_code(tracker, source(call), [call["index"]]):
+        tracker.depends.append((expand(dims[axis]), taken))
+    else:
+        _look_up(tracker, call, axis)
+    dims[axis] = taken
     return tuple(dims)
 
 
@@ -245,6 +252,34 @@ def segments(_: Tracker, call: Call) -> Dims:
     return tuple(dims)
 
 
+def pack(_: Tracker, call: Call) -> list[Dims]:
+    """``pack_padded_sequence``: ``b t d -> n d``, and how many rows at each step."""
+    rows, steps = (fresh(sizes[0]) for sizes in call.outs)
+    mark((*rows, *steps), Reason.INPUT, f"{call.node.name} keeps as many as the data says")
+    return [(rows, *call.dims(source(call))[2:]), (steps,)]
+
+
+def unpack(_: Tracker, call: Call) -> list[Dims]:
+    """``pad_packed_sequence``: ``n d -> b t d``, and each length."""
+    made = [fresh(size) for size in call.outs[0][:2]]
+    for dim in made:
+        mark(dim, Reason.INPUT, f"{call.node.name} is as long as the data says")
+    batch = made[0] if call["batch_first"] else made[1]
+    return [(*made, *call.dims(source(call))[1:]), (batch,)]
+
+
+def pad_rows(tracker: Tracker, call: Call) -> Dims:
+    """``pad_sequence``: ``[t d, t' d] -> n t d``."""
+    nodes = list(call["sequences"])
+    made = [fresh(size) for size in call.out[:2]]
+    for dim in made:
+        mark(dim, Reason.INPUT, f"{call.node.name} is as long as the data says")
+    rest = call.dims(nodes[0])[1:]
+    for node in nodes[1:]:
+        tracker.join(call, rest, call.dims(node)[1:])
+    return (*made, *rest)
+
+
 RULES: Rules = {
     aten.embedding: embedding,
     **dict.fromkeys(
@@ -258,6 +293,9 @@ RULES: Rules = {
     aten.multinomial: drawn,
     aten.msort: ordered,
     aten.segment_reduce: segments,
+    aten._pack_padded_sequence: pack,
+    aten._pad_packed_sequence: unpack,
+    aten.pad_sequence: pad_rows,
     aten.index_select: index_select,
     aten.gather: gather,
     aten.take_along_dim: gather,
