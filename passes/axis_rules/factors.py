@@ -7,6 +7,7 @@ if given), so that a split must be possible in both: ``48`` here and ``24`` at t
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from math import prod
 from typing import NamedTuple
 
@@ -72,6 +73,11 @@ def quotient(size: Size, divisor: Size) -> Size:
     return tuple(b // a for a, b in zip(divisor, size, strict=True))
 
 
+def minus(left: Size, right: Size) -> Size:
+    """Entrywise difference."""
+    return tuple(a - b for a, b in zip(left, right, strict=True))
+
+
 def times(left: Size, right: Size) -> Size:
     """Entrywise product."""
     return tuple(a * b for a, b in zip(left, right, strict=True))
@@ -104,13 +110,13 @@ def mark(dim: Iterable[Piece], word: str, evidence: str) -> None:
 def split(factor: Factor, left: Size) -> None:
     """Cut a root into ``left x rest``; what was known of it holds for both."""
     right = quotient(factor.size, left)
-    factor.pieces = (Factor(left), Factor(right))
+    outer, inner = factor.pieces = (Factor(left), Factor(right))
     for half in factor.pieces:
         half.marks.update(factor.marks)
-    for (start, stop), part in factor.parts.items():
-        # parts that are whole rows of the cut have the inner half as their own axis
-        if tuple(b - a for a, b in zip(start, stop, strict=True)) == right:
-            unify(part, (Piece(factor.pieces[1]),))
+    for (start, stop), known in list(factor.parts.items()):
+        if divides(right, start) and divides(right, stop):  # whole rows of the cut
+            rows = part((Piece(outer),), quotient(start, right), quotient(stop, right), left)
+            _agree(known, (*(rows or ()), Piece(inner)))
 
 
 def union(left: Factor, right: Factor) -> None:
@@ -122,11 +128,54 @@ def union(left: Factor, right: Factor) -> None:
     right.parent = left
     for word, evidence in right.marks.items():
         left.marks.setdefault(word, evidence)
-    for span, part in right.parts.items():
-        if span in left.parts:
-            unify(left.parts[span], part)
-        else:
-            left.parts[span] = part
+    for span, known in right.parts.items():
+        place(left, span, known)
+
+
+Span = tuple[Size, Size]
+"""Where a part of a factor begins and ends."""
+
+
+def place(root: Factor, span: Span, dim: Dim) -> None:
+    """Note a part of a root; one that lies in another is a part of that."""
+    if span in root.parts:
+        unify(root.parts[span], dim)
+        return
+    around = [s for s in root.parts if _holds(s, span)]
+    within = [s for s in root.parts if _holds(span, s)]
+    root.parts[span] = dim
+    pairs = [(outer, span) for outer in sorted(around)[-1:]] + [(span, inner) for inner in within]
+    for (start, stop), (begin, end) in pairs:
+        ends = minus(begin, start), minus(end, start), minus(stop, start)
+        known = part(root.parts[(start, stop)], *ends)
+        if known is not None:
+            _agree(known, root.parts[(begin, end)])
+
+
+def _holds(outer: Span, inner: Span) -> bool:
+    return outer != inner and all(
+        a <= b and d <= c for a, b, c, d in zip(outer[0], inner[0], outer[1], inner[1], strict=True)
+    )
+
+
+def _agree(left: Dim, right: Dim) -> None:
+    """Make two dimensions equal where their boundaries can meet."""
+    with suppress(Conflict):
+        unify(left, right)
+
+
+def partition(factor: Factor) -> list[Span]:
+    """Known parts that follow each other from end to end; none where something is missing."""
+    first = tuple(0 for _ in factor.size)
+    reached: dict[Size, Span] = {}
+    for start, stop in sorted(factor.parts):
+        if (start == first or start in reached) and all(minus(stop, start)):
+            reached[stop] = (start, stop)
+    found, position = list[Span](), factor.size
+    while position in reached:
+        found.insert(0, reached[position])
+        position = found[0][0]
+    return found
 
 
 def unify(left: Iterable[Piece], right: Iterable[Piece]) -> None:
@@ -137,6 +186,8 @@ def unify(left: Iterable[Piece], right: Iterable[Piece]) -> None:
     """
     a, b = expand(left), expand(right)
     while a and b:
+        if len(a) > 1 and _same(a, b):
+            return
         p, q = a[0].factor.root(), b[0].factor.root()
         if p is not q and p.size != q.size:
             _split_longer(p, q)
@@ -146,6 +197,11 @@ def unify(left: Iterable[Piece], right: Iterable[Piece]) -> None:
         a, b = expand(a[1:]), expand(b[1:])
     if a or b:
         raise Conflict("one axis has factors left over")
+
+
+def _same(left: Sequence[Piece], right: Sequence[Piece]) -> bool:
+    """Whether the factors are the same in whatever order, so that the sizes agree anyway."""
+    return sorted(id(p.factor) for p in left) == sorted(id(q.factor) for q in right)
 
 
 def _split_longer(p: Factor, q: Factor) -> None:
@@ -190,7 +246,7 @@ def _take(queue: list[Piece], size: Size) -> Dim | None:
 
 def part(dim: Dim, start: Size, stop: Size, whole: Size) -> Dim | None:
     """The dimension that a slice of ``dim`` has; None where it cuts across factors."""
-    length = tuple(b - a for a, b in zip(start, stop, strict=True))
+    length = minus(stop, start)
     pieces = expand(dim)
     if length == whole:
         return dim
@@ -201,8 +257,8 @@ def part(dim: Dim, start: Size, stop: Size, whole: Size) -> Dim | None:
     root = pieces[0].factor.root()
     if (start, stop) not in root.parts:
         made = fresh(length)
-        root.parts[(start, stop)] = made
         _bring_marks(root, made)
+        place(root, (start, stop), made)
     return tuple(Piece(p.factor, pieces[0].origins) for p in expand(root.parts[(start, stop)]))
 
 

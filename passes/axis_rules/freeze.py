@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mupfx.core.axes import Axes, Axis, Contraction, FactorClass, Use
 from mupfx.core.vocabulary import Reason
-from mupfx.passes.axis_rules.factors import Dim, Factor, expand
+from mupfx.passes.axis_rules.factors import Dim, Factor, expand, partition
 from mupfx.passes.axis_rules.kinds import Answer, Answers, Facts
 from mupfx.passes.axis_rules.kinds import groups as grouped
 from mupfx.passes.axis_rules.tracker import REPEATED, Tracker
@@ -71,7 +71,7 @@ def _class(factor: Factor, name: str, answer: Answer, name_of: NameOf) -> Factor
         evidence=answer.evidence,
         label=label,
         base_size=factor.size[1] if len(factor.size) > 1 else None,
-        parts=tuple(name_of(factor.parts[span]) for span in sorted(factor.parts)),
+        parts=tuple(name_of(factor.parts[span]) for span in partition(factor)),
     )
 
 

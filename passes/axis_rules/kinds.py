@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 
 from mupfx.core.vocabulary import Kind, Reason, Status
-from mupfx.passes.axis_rules.factors import Dim, Factor, Piece, expand
+from mupfx.passes.axis_rules.factors import Dim, Factor, Piece, expand, partition
 from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, MATCHED, REPEATED, Tracker
 
 CERTAIN = (
@@ -93,7 +93,7 @@ def _spread(facts: Facts, answers: Answers) -> None:
             parts = [f for part in factor.parts.values() for f in roots(part)]
             if _is_finite(answers, factor):
                 _inherit(answers, [factor], parts)
-            elif _covered(factor) or _only_read(factor):
+            elif partition(factor) or _only_read(factor):
                 _inherit(answers, parts, [factor])
 
 
@@ -113,17 +113,6 @@ def _inherit(answers: Answers, sources: Sequence[Factor], made: Sequence[Factor]
 def _is_finite(answers: Answers, factor: Factor) -> bool:
     answer = answers.get(id(factor))
     return answer is not None and answer.kind is Kind.FINITE
-
-
-def _covered(factor: Factor) -> bool:
-    """Whether the known parts make up the whole."""
-    spans = sorted(factor.parts)
-    position = tuple(0 for _ in factor.size)
-    for start, stop in spans:
-        if start != position:
-            return False
-        position = stop
-    return bool(spans) and position == factor.size
 
 
 def _only_read(factor: Factor) -> bool:

@@ -136,6 +136,7 @@ def cat(tracker: Tracker, call: Call) -> Dims:
         for i in others:
             if result[i] and dims[i]:
                 tracker.unify(call, result[i], dims[i])
+                result[i] = tracker.merge_origins(result[i], dims[i])
             result[i] = result[i] or dims[i]
     result[axis] = _whole(call, nodes, axis)
     tracker.meet(call, nodes)

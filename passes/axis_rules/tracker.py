@@ -24,6 +24,7 @@ from mupfx.passes.axis_rules.factors import (
     is_one,
     mark,
     regroup,
+    size_of,
     unify,
 )
 
@@ -65,10 +66,18 @@ class Tracker:
         """(sources, result): the result is finite when every source is."""
 
     def unify(self, call: Call, left: Dim, right: Dim) -> None:
-        """Join two dimensions, noting a conflict instead of stopping."""
+        """Join two dimensions, noting a conflict instead of stopping.
+
+        An axis may be cut in two ways that do not meet, as channels that are shuffled and added to
+        what they were: then they are equal as wholes alone.
+        """
         try:
             unify(left, right)
         except Conflict as conflict:
+            like = (1,) * len(left[0].factor.root().size)
+            if size_of(expand(left), like) == size_of(expand(right), like):
+                self.depends += [(expand(left), right), (expand(right), left)]
+                return
             what = f"{call.node.target}: {conflict}"
             self.conflicts.append(f"{what}, at {source_line(call.node)}")
 
