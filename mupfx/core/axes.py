@@ -7,6 +7,7 @@ head_dim.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 
 from mupfx.core.vocabulary import Kind, Reason, Role, Status
 
@@ -88,6 +89,28 @@ class Axes:
     conflicts: tuple[str, ...] = ()
     """Axes that had to be equal and are not, a sentence each."""
 
+    def size_of(self, axis: Axis) -> int:
+        """Entries along an axis."""
+        return prod(self.classes[c].size for c in axis)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Entries of one dimension that the code takes apart: the rows of a query, key or value.
+
+    They are those ``i`` with ``start <= i % period < stop``.
+    """
+
+    dim: int
+    start: int
+    stop: int
+    period: int
+    axis: Axis
+    """Factor classes of these entries, what the code counts left out."""
+    role: Role
+    fan_in: int
+    fan_out: int
+
 
 @dataclass(frozen=True, slots=True)
 class ParameterRole:
@@ -108,3 +131,5 @@ class ParameterRole:
     """Used as an embedding and as a readout."""
     companion: str | None = None
     """For a bias: the weight it is added beside."""
+    parts: tuple[Part, ...] = ()
+    """Of a fused parameter: what it is put together of, each with its own role and fans."""

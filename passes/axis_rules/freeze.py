@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from mupfx.core.axes import Axes, Axis, Contraction, FactorClass, Use
-from mupfx.core.vocabulary import Reason
+from mupfx.core.vocabulary import Kind, Reason
 from mupfx.passes.axis_rules.factors import Dim, Factor, expand, partition
 from mupfx.passes.axis_rules.kinds import Answer, Answers, Facts
 from mupfx.passes.axis_rules.kinds import groups as grouped
@@ -52,7 +52,7 @@ def freeze(
         classes=_label_heads(classes, groups, matches, repeated),
         nodes=nodes,
         parameters=shown,
-        uses=tuple(_complete(use, tracker, shown) for use in tracker.uses),
+        uses=tuple(_complete(use, facts, answers) for use in tracker.uses),
         contractions=matches,
         unknown_ops=dict(tracker.unknown),
         base_shapes=_base_shapes(parameters, roots),
@@ -82,13 +82,35 @@ def _matches(tracker: Tracker, name_of: NameOf) -> tuple[Contraction, ...]:
     )
 
 
-def _complete(use: Use, tracker: Tracker, shown: Mapping[str, tuple[Axis, ...]]) -> Use:
+def _complete(use: Use, facts: Facts, answers: Answers) -> Use:
     """Fill in the dimensions that live on; an inner product of weights is fan-in or fan-out."""
-    rank = len(shown.get(use.parameter, ()))
-    inner = [d for d in range(rank) if (use.parameter, d) in tracker.inner and d not in use.fan_in]
-    fan_in = use.fan_in if use.fan_in or use.index else tuple(inner)
-    rest = (d for d in range(rank) if d not in fan_in and d not in use.index)
-    return replace(use, fan_in=fan_in, fan_out=tuple(sorted({*rest, *use.fan_out})))
+    inner, dims = facts.tracker.inner, facts.parameters.get(use.parameter, ())
+    rank = range(len(dims))
+    within = [d for d in rank if (use.parameter, d) in inner and d not in use.fan_in]
+    fan_in = use.fan_in if use.fan_in or use.index else tuple(within)
+    rest = (d for d in rank if d not in fan_in and d not in use.index)
+    whole = replace(use, fan_in=fan_in, fan_out=tuple(sorted({*rest, *use.fan_out})))
+    return _halved(whole, facts, answers)
+
+
+def _halved(use: Use, facts: Facts, answers: Answers) -> Use:
+    """A dimension that is contracted in part counts where its width is.
+
+    A query of ``heads x head_dim`` that is contracted along ``head_dim`` lives on along ``heads``.
+    """
+    gone = {id(p.factor) for p in expand(facts.tracker.within.get((use.node, use.parameter), ()))}
+    fan_in, fan_out = set(use.fan_in), set(use.fan_out)
+    for d in fan_in & fan_out:
+        growing = [
+            id(p.factor)
+            for p in expand(facts.parameters[use.parameter][d])
+            if answers[id(p.factor)].kind is Kind.WIDTH
+        ]
+        if growing and not gone.intersection(growing):
+            fan_in.discard(d)
+        elif growing and gone.issuperset(growing):
+            fan_out.discard(d)
+    return replace(use, fan_in=tuple(sorted(fan_in)), fan_out=tuple(sorted(fan_out)))
 
 
 def _label_heads(

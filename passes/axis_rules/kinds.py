@@ -7,6 +7,7 @@ grow and head sizes stay, one factor of an axis grows, a narrow linear bottlenec
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
 
 from mupfx.core.vocabulary import Kind, Reason, Status
@@ -121,14 +122,30 @@ def _only_read(factor: Factor) -> bool:
 
 
 def _outputs(facts: Facts, answers: Answers) -> None:
-    """Axes of the model's outputs that nothing contracts."""
+    """Axes of the model's outputs that nothing contracts, unless they grew as a width did."""
+    growth = _growth(facts, answers)
     for factor in facts.factors:
         if OUTPUT not in factor.marks or id(factor) in answers:
             continue
         inside = [factor, *(f for part in factor.parts.values() for f in roots(part))]
-        if not any(CONTRACTED in f.marks or MATCHED in f.marks for f in inside):
-            evidence = "an axis of the output that nothing contracts"
-            answers[id(factor)] = Answer(Kind.FINITE, Status.CERTAIN, Reason.OUTPUT, evidence)
+        if _grew(factor) in growth or any({CONTRACTED, MATCHED} & set(f.marks) for f in inside):
+            continue
+        evidence = "an axis of the output that nothing contracts"
+        answers[id(factor)] = Answer(Kind.FINITE, Status.CERTAIN, Reason.OUTPUT, evidence)
+
+
+def _growth(facts: Facts, answers: Answers) -> set[Fraction | None]:
+    """By how much open factors grew from the base that are contracted somewhere."""
+    return {
+        _grew(f)
+        for f in facts.factors
+        if id(f) not in answers and CONTRACTED in f.marks and len(set(f.size)) > 1
+    }
+
+
+def _grew(factor: Factor) -> Fraction | None:
+    """Growth from the base; None without a base, or where the factor is as it was."""
+    return Fraction(factor.size[0], factor.size[-1]) if len(set(factor.size)) > 1 else None
 
 
 def _from_base(facts: Facts, answers: Answers) -> None:

@@ -55,6 +55,8 @@ class Tracker:
         self.bridges: list[tuple[fx.Node, list[Piece], list[Piece], list[Piece]]] = []
         """(node, fan-in of the first, shared, fan-out) where one weight follows another."""
         self.uses: list[Use] = []
+        self.within: dict[tuple[str, str], list[Piece]] = {}
+        """What is contracted of a parameter at a node: less than a dimension, it may be."""
         self.used: set[str] = set()
         """Nodes at which a parameter met an activation."""
         self.matches: list[tuple[fx.Node, fx.Node, fx.Node, list[Piece], list[Piece]]] = []
@@ -151,6 +153,7 @@ class Tracker:
         ``places`` are the dimensions of ``weight`` itself that are contracted, ``index_places``
         those looked up: where it is a parameter, axes of size one count too, which have no pieces.
         """
+        contracted = list(contracted)
         fan_in = {origin for piece in contracted for origin in piece.origins}
         fan_out = {origin for piece in kept for origin in piece.origins}
         looked_up = {origin for piece in index for origin in piece.origins}
@@ -160,6 +163,7 @@ class Tracker:
             looked_up |= {(parameter, place) for place in index_places}
         self.used.add(call.node.name)
         for name in sorted(self.sources[weight]):
+            self.within.setdefault((call.node.name, name), []).extend(contracted)
             self.uses.append(
                 Use(
                     parameter=name,
