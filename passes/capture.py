@@ -64,6 +64,12 @@ def capture(
     return _program(model, traced, prefix, frontend, refused)
 
 
+def from_here(frontend: str) -> tuple[str, ...]:
+    """A frontend and those after it."""
+    names = tuple(FRONTENDS)
+    return names[names.index(frontend) :]
+
+
 def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
     """The module that a wrapper runs, and what its parameters' names begin with."""
     prefix = ""

@@ -17,7 +17,7 @@ from mupfx.core.vocabulary import Kind, Status
 from mupfx.errors import AnalysisError, BaseError
 from mupfx.passes.align import Twins, align, shapes_by_uses
 from mupfx.passes.axes import infer_axes
-from mupfx.passes.capture import capture
+from mupfx.passes.capture import capture, from_here
 from mupfx.passes.layers import require_even_growth
 from mupfx.passes.lint import lint
 from mupfx.passes.normalize import normalize
@@ -45,9 +45,8 @@ def run_analysis(
     options: Options,
 ) -> Analysis:
     """Capture, normalise, and infer axes, roles, streams, sites and growth."""
-    captured = capture(model, args, kwargs)
+    captured, beside = _captured(model, args, kwargs, base)
     program = normalize(captured)
-    beside = _base_program(base, args, kwargs)
     base, twins = _line_up(base, program, beside, options)
     axes = infer_axes(program, twins=twins, grow=options.grow)
     if twins:
@@ -78,12 +77,17 @@ def _require_sound(program: Program, axes: Axes) -> None:
         )
 
 
-def _base_program(
-    base: Given | None, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Program | None:
+def _captured(
+    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], base: Given | None
+) -> tuple[Program, Program | None]:
+    """The model's graph, and its base's in the same way: ways differ in what ops they show."""
+    mine = capture(model, args, kwargs)
     if base is None or base.model is None:
-        return None
-    return normalize(capture(base.model, args, kwargs))
+        return mine, None
+    theirs = capture(base.model, args, kwargs, frontends=from_here(mine.frontend))
+    if theirs.frontend != mine.frontend:
+        mine = capture(model, args, kwargs, frontends=from_here(theirs.frontend))
+    return mine, normalize(theirs)
 
 
 def _line_up(

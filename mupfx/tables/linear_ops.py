@@ -55,7 +55,7 @@ SUMS = frozenset({aten.add, aten.add_})
 
 JOINS = frozenset({aten.cat, aten.concat, aten.stack})
 
-SOFTMAX = frozenset({aten.softmax, aten._softmax})
+SOFTMAX = frozenset({aten.softmax, aten._softmax, aten._safe_softmax})
 
 FUSED_ATTENTION = frozenset({aten.scaled_dot_product_attention})
 

@@ -1,18 +1,47 @@
-"""Higher-order ops run as what they mean, so that a recorder sees the ops of their bodies.
+"""Higher-order ops: run as what they mean, so that a recorder sees the ops of their bodies.
 
-``cond`` takes the branch that its predicate chooses, loops go round, scans and maps go entry by
-entry along axis zero. Other higher-order ops run as they are.
+Of ``cond`` both branches are run, and joined entry by entry; loops go round, once at least; scans
+and maps go entry by entry along axis zero. A tracer's graph keeps such bodies apart, with
+parameters that nobody can name: it is refused.
 """
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import fx
 from torch.utils import _pytree as pytree
+
+from mupfx.passes.frontends.traced import OutOfTraceError
 
 Body = Callable[..., Any]
 Values = Sequence[Any]
 Thunk = Callable[[], Any]
+
+REGIONS = frozenset(
+    {
+        "wrap_with_set_grad_enabled", "wrap_with_autocast", "wrap_activation_checkpoint",
+        "tag_activation_checkpoint", "hints_wrapper",
+    }
+)  # fmt: skip
+"""Higher-order ops that run one body, on everything that it reads."""
+
+
+def require_ops(graph: fx.Graph) -> None:
+    """Refuse a graph with anything in it that is neither an op nor a region of ops."""
+    for node in graph.nodes:
+        if node.op == "call_function" and not _is_plain(node):
+            raise OutOfTraceError(f"{node.target} is not entered by this way of tracing")
+
+
+def _is_plain(node: fx.Node) -> bool:
+    if _is_higher(node.target):
+        bodies = [n for n in node.all_input_nodes if n.op == "get_attr" and "val" not in n.meta]
+        return not bodies or node.target._name in REGIONS  # type: ignore[union-attr]
+    if isinstance(node.target, torch._ops.OpOverload) or node.target is operator.getitem:
+        return True
+    return not isinstance(node.meta.get("val"), torch.Tensor)
 
 
 def entered(op: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Thunk | None:
@@ -26,13 +55,30 @@ def _is_higher(op: object) -> bool:
 
 
 def _cond(pred: Any, true: Body, false: Body, operands: Values) -> Any:
-    return (true if pred else false)(*operands)
+    return _joined(pred, true(*operands), false(*operands))
+
+
+def _joined(pred: Any, left: Any, right: Any) -> Any:
+    """What a choice gives, and the op that says so: alike entry by entry, whichever is taken."""
+    if not isinstance(pred, torch.Tensor):
+        return left if pred else right
+
+    def join(a: Any, b: Any) -> Any:
+        return torch.where(pred, a, b) if isinstance(a, torch.Tensor) else a
+
+    return pytree.tree_map(join, left, right)
 
 
 def _while_loop(condition: Body, body: Body, carried: Values, beside: Values) -> Values:
-    while condition(*carried, *beside):
+    goes = condition(*carried, *beside)
+    carried = _joined(goes, tuple(body(*carried, *beside)), tuple(carried))
+    while not _is_meta(goes) and condition(*carried, *beside):
         carried = body(*carried, *beside)
     return carried
+
+
+def _is_meta(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_meta
 
 
 def _scan(combine: Body, init: Values, xs: Values, beside: Values) -> Values:

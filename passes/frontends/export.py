@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils import _pytree as pytree
 
 from mupfx.passes.frontends.answers import Answers
+from mupfx.passes.frontends.bodies import require_ops
 from mupfx.passes.frontends.traced import Subject, Traced
 from mupfx.passes.frontends.untouched import unwritten
 from mupfx.passes.frontends.values import tensors
@@ -46,11 +46,6 @@ def export_after_a_run(subject: Subject) -> Traced:
     return _traced(_exported(subject, answers))
 
 
-def asks(error: BaseException) -> bool:
-    """Whether an export stopped because a value was asked for."""
-    return isinstance(error, GuardOnDataDependentSymNode)
-
-
 def _exported(subject: Subject, answers: Answers | None) -> torch.export.ExportedProgram:
     flat = Flat(subject.model, answers)
     return torch.export.export(flat, subject.args, dict(subject.kwargs), strict=False)
@@ -70,6 +65,7 @@ def _answers(subject: Subject) -> Answers | None:
 
 def _traced(exported: torch.export.ExportedProgram) -> Traced:
     signature = exported.graph_signature
+    require_ops(exported.graph_module.graph)
     buffers = signature.inputs_to_buffers | signature.inputs_to_lifted_tensor_constants
     return Traced(
         graph=exported.graph_module.graph,

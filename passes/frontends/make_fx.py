@@ -12,6 +12,7 @@ from torch import fx, nn
 from torch.fx import traceback as meta_of_nodes
 from torch.fx.experimental.proxy_tensor import make_fx as trace
 
+from mupfx.passes.frontends.bodies import require_ops
 from mupfx.passes.frontends.places import Places, Stack
 from mupfx.passes.frontends.traced import OutOfTraceError, Subject, Traced, like
 from mupfx.passes.frontends.untouched import unwritten
@@ -36,6 +37,7 @@ def _made(subject: Subject, *, whole: bool) -> Traced:
         return tensors(model(*subject.args, **subject.kwargs))
 
     module = _traced(model, run, flat, whole=whole)
+    require_ops(module.graph)
     places = iter([node for node in module.graph.nodes if node.op == "placeholder"])
     prefixes: dict[str, dict[str, torch.Tensor]] = {"p_": {**parameters}, "b_": buffers, "": given}
     named = [
