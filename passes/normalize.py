@@ -5,10 +5,12 @@ list of ops::
 
     y = wrap_with_set_grad_enabled(False, submodule, x)   ->   the ops of submodule, on x
 
-Views that nobody reads are dropped: ``x[:, :, -1].shape`` asks for a shape and picks nothing.
+Views that nobody reads are dropped: ``x[:, :, -1].shape`` asks for a shape and picks nothing. So
+does ``torch.ones_like(x[:, :, -1])``, which becomes ``torch.ones([2, 7])``.
 """
 
 import operator
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -20,6 +22,18 @@ from mupfx.tables.linear_ops import KEEPING, PARTIAL
 
 _Values = dict[fx.Node, object]
 
+aten = torch.ops.aten
+
+LIKE: Mapping[object, torch._ops.OpOverload] = {
+    aten.zeros_like: aten.zeros.default,
+    aten.ones_like: aten.ones.default,
+    aten.full_like: aten.full.default,
+    aten.empty_like: aten.empty.memory_format,
+    aten.rand_like: aten.rand.default,
+    aten.randn_like: aten.randn.default,
+}
+"""Ops that read the shape of their argument, with the op that is told it."""
+
 
 def normalize(program: Program) -> Program:
     """The program with regions inlined, assertions and unread views dropped."""
@@ -28,6 +42,7 @@ def normalize(program: Program) -> Program:
     root = program.graph.owning_module
     for node in program.graph.nodes:
         _copy(graph, node, values, root)
+    _forget_values(graph)
     _drop_unread(graph)
     return replace(program, graph=graph)
 
@@ -76,6 +91,27 @@ def _inline(graph: fx.Graph, node: fx.Node, body: fx.GraphModule, values: _Value
         else:
             _copy(graph, inner, inside, body)
     return None
+
+
+def _forget_values(graph: fx.Graph) -> None:
+    """Ops that only ask a part of a tensor for its shape are given the shape itself."""
+    for node in graph.nodes:
+        made = LIKE.get(packet(node))
+        if made is None or packet(source := _source(node)) not in PARTIAL:
+            continue
+        if all(packet(user) in LIKE for user in source.users):
+            _give_shape(graph, node, made)
+
+
+def _give_shape(graph: fx.Graph, node: fx.Node, made: torch._ops.OpOverload) -> None:
+    value = node.meta["val"]
+    with graph.inserting_before(node):
+        plain = graph.call_function(
+            made, (list(value.shape), *node.args[1:]), {"dtype": value.dtype}
+        )
+    plain.meta = node.meta
+    node.replace_all_uses_with(plain)
+    graph.erase_node(node)
 
 
 def _drop_unread(graph: fx.Graph) -> None:
