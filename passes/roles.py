@@ -6,9 +6,11 @@
     width in fan_in     output          nothing contracted       vector
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import prod
 
-from mupfx.core.axes import Axes, Axis, FactorClass, ParameterRole, Use
+from mupfx.core.axes import Axes, Axis, FactorClass, ParameterRole, Part, Use
+from mupfx.core.cuts import Cut, cuts
 from mupfx.core.program import Program
 from mupfx.core.vocabulary import Kind, Role, Status
 
@@ -18,10 +20,16 @@ def assign_roles(program: Program, axes: Axes) -> dict[str, ParameterRole]:
     uses: dict[str, list[Use]] = {}
     for use in axes.uses:
         uses.setdefault(use.parameter, []).append(use)
-    return {name: _role(name, program, axes, tuple(uses.get(name, ()))) for name in axes.parameters}
+    whole = _contracted(axes)
+    return {
+        name: _role(name, program, axes, tuple(uses.get(name, ())), whole)
+        for name in axes.parameters
+    }
 
 
-def _role(name: str, program: Program, axes: Axes, uses: tuple[Use, ...]) -> ParameterRole:
+def _role(
+    name: str, program: Program, axes: Axes, uses: tuple[Use, ...], whole: frozenset[str]
+) -> ParameterRole:
     dims = axes.parameters[name]
     found = tuple((role_of(axes, dims, use), use) for use in uses) or (
         (_uncontracted(axes, dims), _untouched(name, dims)),
@@ -41,6 +49,35 @@ def _role(name: str, program: Program, axes: Axes, uses: tuple[Use, ...]) -> Par
         why=_why(axes, role, main),
         tied_readout=tied_readout,
         companion=next((use.companion for _, use in found if use.companion), None),
+        parts=tuple(_parts(axes, dims, main, whole)),
+    )
+
+
+def _contracted(axes: Axes) -> frozenset[str]:
+    """Factors that are contracted as they are: nothing that is fused."""
+    used = {c for u in axes.uses for d in u.fan_in for c in axes.parameters[u.parameter][d]}
+    return frozenset(used.union(*(match.contracted for match in axes.contractions)))
+
+
+def _parts(axes: Axes, dims: Sequence[Axis], use: Use, whole: frozenset[str]) -> Iterator[Part]:
+    for d, axis in enumerate(dims):
+        for cut in cuts(axes.classes, axis, () if d in use.fan_in else whole):
+            yield _part(axes, dims, use, d, cut)
+
+
+def _part(axes: Axes, dims: Sequence[Axis], use: Use, dim: int, cut: Cut) -> Part:
+    """One part of a fused parameter as if it were a parameter of its own."""
+    own = [*dims[:dim], cut.axis, *dims[dim + 1 :]]
+    sizes = [axes.size_of(axis) for axis in own]
+    return Part(
+        dim=dim,
+        start=cut.start,
+        stop=cut.stop,
+        period=cut.period,
+        axis=cut.axis,
+        role=role_of(axes, own, use),
+        fan_in=prod(sizes[d] for d in use.fan_in or use.index),
+        fan_out=prod(sizes[d] for d in use.fan_out),
     )
 
 

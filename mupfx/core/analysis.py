@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import fx
 
-from mupfx.core.axes import Axes, Axis, FactorClass, ParameterRole
+from mupfx.core.axes import Axes, Axis, FactorClass, ParameterRole, Part
 from mupfx.core.base import Ratios
 from mupfx.core.program import Program
 from mupfx.core.structure import Site, Streams
@@ -88,6 +88,8 @@ class Analysis:
         several = {r for r, u in role.uses if u.fan_in or u.index}
         if len(several) > 1:
             found["uses"] = [_use(r, u.fan_in or u.index, u.fan_out) for r, u in role.uses]
+        if role.parts:
+            found["parts"] = [_part(p) for p in role.parts]
         return found
 
     def axis(self, axis: Axis) -> str:
@@ -106,6 +108,19 @@ def _class(c: FactorClass) -> dict[str, Any]:
         "evidence": c.evidence,
     }
     return found if c.base_size is None else found | {"base_size": c.base_size}
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "dim": part.dim,
+        "start": part.start,
+        "stop": part.stop,
+        "period": part.period,
+        "axis": list(part.axis),
+        "role": str(part.role),
+        "fan_in": part.fan_in,
+        "fan_out": part.fan_out,
+    }
 
 
 def _use(role: Role, fan_in: tuple[int, ...], fan_out: tuple[int, ...]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from mupfx.core.structure import Branch, Site, Stream
 from mupfx.core.vocabulary import Status
 from mupfx.render.collapse import INDEX, NUMBER, collapse
 from mupfx.render.document import Column, Document, Lines, Row, Table
-from mupfx.render.factors import CLASS_NUMBER, fan, labels, shape
+from mupfx.render.factors import CLASS_NUMBER, fan, labels, parts, shape
 
 _NONE = "-"
 
@@ -77,6 +77,7 @@ def _parameter_row(
 ) -> Row:
     doubt = "" if role.status is Status.CERTAIN else f" ({role.status})"
     tied = f"; tied to {', '.join(role.tied_to)}" if role.tied_to else ""
+    made = f"; made of {parts(role.parts, role.shape)}" if role.parts else ""
     return (
         role.name,
         shape(role.axes, classes),
@@ -84,7 +85,7 @@ def _parameter_row(
         fan(role.fan_in, role.shape),
         fan(role.fan_out, role.shape),
         branches.get(role.name, _NONE),
-        role.why + tied,
+        role.why + made + tied,
     )
 
 

@@ -2,10 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from math import prod
 
-from mupfx.core.axes import Axis, FactorClass
+from mupfx.core.axes import Axis, FactorClass, Part
 
 CLASS_NUMBER = re.compile(r"(?<=\bc)\d+\b")
 """The number in a class name such as ``c12``, which may differ between repeated layers."""
@@ -28,6 +29,21 @@ def axis(factors: Axis, classes: Mapping[str, FactorClass]) -> str:
 def shape(axes: tuple[Axis, ...], classes: Mapping[str, FactorClass]) -> str:
     """All dimensions of a tensor."""
     return ", ".join(axis(factors, classes) for factors in axes) or "scalar"
+
+
+def parts(found: Sequence[Part], sizes: tuple[int, ...]) -> str:
+    """What a fused parameter is put together of, like ones together.
+
+    ``[0] 2 x hidden 24, output 4`` are 52 rows: twice 24 and 4.
+    """
+    alike = groupby(
+        (p.dim, str(p.role), sizes[p.dim] // p.period * (p.stop - p.start)) for p in found
+    )
+    words: dict[int, list[str]] = {}
+    for (dim, role, size), group in alike:
+        count = len(list(group))
+        words.setdefault(dim, []).append((f"{count} x " if count > 1 else "") + f"{role} {size}")
+    return "; ".join(f"[{dim}] {', '.join(texts)}" for dim, texts in words.items())
 
 
 def fan(dims: tuple[int, ...], sizes: tuple[int, ...]) -> str:

@@ -80,7 +80,11 @@ def unshuffled(scope: Scope, x: Tensor) -> Tensor:
 
 def unshuffled_by_hand(scope: Scope, x: Tensor) -> Tensor:
     b, c, h, w = x.shape
-    y = x.view(b, c, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4).reshape(b, 4 * c, h // 2, w // 2)
+    y = (
+        x.view(b, c, h // 2, 2, w // 2, 2)
+        .permute(0, 1, 3, 5, 2, 4)
+        .reshape(b, 4 * c, h // 2, w // 2)
+    )
     y = conv(scope, "mix", y, 4 * c, 1).relu()
     return x + y.view(b, c, 2, 2, h // 2, w // 2).permute(0, 1, 4, 2, 5, 3).reshape(x.shape)
 

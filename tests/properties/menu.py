@@ -1,6 +1,5 @@
 """The menu: stems, steps and readouts by name, and the strategy that draws programs from it."""
 
-import torch
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
@@ -89,4 +88,6 @@ def programs(
 def single(name: str, spelling: str = "linear") -> Program:
     """The program of one step."""
     images = name in image_steps.STEPS
-    return Program("image" if images else "tokens", ((name, spelling),), "space" if images else "each")
+    return Program(
+        "image" if images else "tokens", ((name, spelling),), "space" if images else "each"
+    )

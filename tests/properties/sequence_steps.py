@@ -370,7 +370,9 @@ def recurrent(scope: Scope, x: Tensor) -> Tensor:
     """A cell over the first positions."""
     state = torch.zeros_like(x[:, 0])
     for i in range(2):
-        state = (scope.linear("x", x[:, i], x.shape[-1]) + scope.linear("h", state, x.shape[-1])).tanh()
+        state = (
+            scope.linear("x", x[:, i], x.shape[-1]) + scope.linear("h", state, x.shape[-1])
+        ).tanh()
     return x + state.unsqueeze(1)
 
 

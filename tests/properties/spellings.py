@@ -62,4 +62,3 @@ ATTENTIONS: Sequence[Callable[[Tensor, Tensor, Tensor], Tensor]] = (
 def attend(spelling: str, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attention over ``b h t e``, in a way that goes with a spelling of products."""
     return ATTENTIONS[list(LINEARS).index(spelling) % len(ATTENTIONS)](q, k, v)
-
