@@ -6,24 +6,31 @@ from pathlib import Path
 from torch import nn
 
 from mupfx.commands.inputs import inputs
+from mupfx.commands.library import example_inputs, library_of
 from mupfx.commands.subject import Subject, Texts, Wish
 from mupfx.commands.target import Example, arguments, load
 from mupfx.errors import TargetError
 
-_BASE_FORMS = "a width, class=size, or a base file that exists"
+_BASE_FORMS = "a width, class=size, a target, or a base file that exists"
 _DEPTH_FORMS = "a number, or stream=number"
 
 Base = int | dict[str, int] | Path | nn.Module
 
 
-def example(subject: Subject) -> Example:
+def example(subject: Subject, *, values: bool) -> Example:
     """Build the model and its inputs.
+
+    Args:
+        subject: What was typed.
+        values: Whether the values of parameters matter.
 
     Raises:
         TargetError: The target, an argument or an input could not be understood.
     """
-    made = load(subject.target, arguments(subject.arguments or ()))
+    made = load(subject.target, arguments(subject.arguments or ()), values=values)
     specs = subject.inputs or ()
+    if not specs and library_of(subject.target) is not None:
+        return Example(made.model, *example_inputs(subject.target, made.model))
     if made.args is None and not specs:
         raise TargetError(
             f"no inputs to run `{subject.target}` with",
@@ -47,10 +54,10 @@ def base(subject: Subject) -> Base | None:
         raise TargetError("the base is given twice, by --base and by --base-arg")
     if subject.base_arguments:
         both = arguments(subject.arguments or ()) | arguments(subject.base_arguments)
-        return load(subject.target, both).model
+        return load(subject.target, both, values=False).model
     if not subject.base:
         return None
-    return _number_or_sizes(subject.base) or _file(subject.base)
+    return _number_or_sizes(subject.base) or _target(subject.base) or _file(subject.base)
 
 
 def base_depth(subject: Subject) -> int | dict[str, int] | None:
@@ -88,13 +95,21 @@ def _pairs(texts: Texts, form: str, values: Collection[str] = ()) -> dict[str, s
 def _number_or_sizes(texts: Sequence[str]) -> int | dict[str, int] | None:
     if len(texts) == 1 and texts[0].isdecimal():
         return int(texts[0])
-    if not all("=" in text for text in texts):
+    if not all("=" in text and ":" not in text for text in texts):
         return None
     sizes = arguments(texts)
     for name, size in sizes.items():
         if not isinstance(size, int):
             raise TargetError(f"`{name}={size}` is no size", expected="name=number")
     return sizes
+
+
+def _target(texts: Sequence[str]) -> nn.Module | None:
+    """The model of a base that is itself a target."""
+    (text, *others) = texts
+    if others or ":" not in text or Path(text).is_file():
+        return None
+    return load(text, {}, values=False).model
 
 
 def _file(texts: Sequence[str]) -> Path:

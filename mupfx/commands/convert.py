@@ -26,7 +26,7 @@ def converted(subject: Subject, wish: Wish) -> tuple[nn.Module, Plan]:
         TargetError: No base was given.
     """
     with progress(f"building {subject.target}"):
-        made = example(subject)
+        made = example(subject, values=True)
         beside = base(subject)
     if beside is None:
         raise TargetError(

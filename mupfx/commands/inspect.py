@@ -12,7 +12,7 @@ from mupfx.render.analysis import analysis_document
 def analyze(subject: Subject) -> Analysis:
     """Build the subject and run the analysis passes."""
     with progress(f"building {subject.target}"):
-        made = example(subject)
+        made = example(subject, values=False)
         beside = base(subject)
     with progress(f"tracing {subject.target}"):
         return api.analyze(

@@ -33,11 +33,15 @@ class Table(StrEnum):
     SP = "sp"
 
 
-_TARGET = "package.module:callable or file.py:callable; returns model or (model, args[, kwargs])."
+_TARGET = (
+    "package.module:callable or file.py:callable; returns model or (model, args[, kwargs])."
+    " Or hf:config.json, 'hf:LlamaForCausalLM(hidden_size=64)', timm:resnet50."
+)
 Target = Annotated[str, typer.Argument(help=_TARGET)]
 TargetOption = Annotated[str | None, typer.Option("--target", help=_TARGET)]
 Arguments = Annotated[
-    list[str] | None, typer.Option("--arg", metavar="NAME=VALUE", help="Argument of the target.")
+    list[str] | None,
+    typer.Option("--arg", metavar="NAME=VALUE", help="Argument of the target; of hf: a field."),
 ]
 Inputs = Annotated[
     list[str] | None,
@@ -53,7 +57,8 @@ Base = Annotated[
     typer.Option(
         "--base",
         metavar="BASE",
-        help="The base: its width, class=size (repeatable), saved base, plan of a base, or .bsh.",
+        help="The base: its width, class=size (repeatable), a target, saved base, plan of a base,"
+        " or .bsh.",
     ),
 ]
 BaseArguments = Annotated[

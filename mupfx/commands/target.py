@@ -2,7 +2,7 @@
 
 ``zoo/gpt.py:small`` with ``width=256`` calls ``small(width=256)``, which returns the model, or
 ``(model, args)``, or ``(model, args, kwargs)``. What the user's own code raises is left as it is:
-its traceback is what helps.
+its traceback is what helps. ``hf:`` and ``timm:`` name models of these libraries.
 """
 
 import ast
@@ -19,9 +19,10 @@ from typing import Any
 
 from torch import nn
 
+from mupfx.commands import library
 from mupfx.errors import TargetError
 
-_FORMS = "`package.module:callable` or `path/file.py:callable`"
+_FORMS = "`package.module:callable`, `path/file.py:callable`, `hf:config.json` or `timm:name`"
 _RETURNS = "a torch.nn.Module, or (model, args), or (model, args, kwargs)"
 
 
@@ -35,12 +36,19 @@ class Example:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
-def load(target: str, arguments: Mapping[str, Any]) -> Example:
+def load(target: str, arguments: Mapping[str, Any], *, values: bool = True) -> Example:
     """Import a target, call it, and sort out what it returned.
+
+    Args:
+        target: What was typed.
+        arguments: Its keywords.
+        values: Whether the values of parameters matter; a library's large model is else without.
 
     Raises:
         TargetError: Nothing is there, it does not accept the arguments, or it returns no module.
     """
+    if library.library_of(target) is not None:
+        return Example(library.model(target, arguments, values=values))
     found = find(target)
     if isinstance(found, nn.Module):
         if arguments:

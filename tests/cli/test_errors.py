@@ -12,7 +12,7 @@ ERRORS = snapshot(
     {
         "inspect nonsense": """\
 TargetError: `nonsense` is no target
-  expected: `package.module:callable` or `path/file.py:callable`
+  expected: `package.module:callable`, `path/file.py:callable`, `hf:config.json` or `timm:name`
 """,
         "inspect tests.cli.models:mlp --arg depht=1": """\
 TargetError: `tests.cli.models:mlp` cannot be called so: got an unexpected keyword argument 'depht'
@@ -35,7 +35,7 @@ TargetError: `float` is no dtype
 """,
         "inspect tests.cli.models:mlp --base base.json": """\
 TargetError: `base.json` is no base
-  expected: a width, class=size, or a base file that exists
+  expected: a width, class=size, a target, or a base file that exists
 """,
         "inspect tests.cli.models:mlp --base 4 --base-arg width=4": "TargetError: the base is given twice, by --base and by --base-arg\n",
         "inspect tests.cli.models:mlp --base width=four": """\

@@ -111,27 +111,27 @@ ERRORS = snapshot(
     {
         "zoo": """\
 `zoo` is no target
-  expected: `package.module:callable` or `path/file.py:callable`\
+  expected: `package.module:callable`, `path/file.py:callable`, `hf:config.json` or `timm:name`\
 """,
         "zoo:": """\
 `zoo:` is no target
-  expected: `package.module:callable` or `path/file.py:callable`\
+  expected: `package.module:callable`, `path/file.py:callable`, `hf:config.json` or `timm:name`\
 """,
         ":small": """\
 `:small` is no target
-  expected: `package.module:callable` or `path/file.py:callable`\
+  expected: `package.module:callable`, `path/file.py:callable`, `hf:config.json` or `timm:name`\
 """,
         "missing:small": """\
 there is no module `missing`
-  expected: `package.module:callable` or `path/file.py:callable`\
+  expected: `package.module:callable`, `path/file.py:callable`, `hf:config.json` or `timm:name`\
 """,
         "missing.deep:small": """\
 there is no module `missing`
-  expected: `package.module:callable` or `path/file.py:callable`\
+  expected: `package.module:callable`, `path/file.py:callable`, `hf:config.json` or `timm:name`\
 """,
         "missing.py:small": """\
 there is no file `missing.py`
-  expected: `package.module:callable` or `path/file.py:callable`\
+  expected: `package.module:callable`, `path/file.py:callable`, `hf:config.json` or `timm:name`\
 """,
         "zoo:smol": """\
 `zoo` has no `smol`
