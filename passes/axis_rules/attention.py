@@ -70,12 +70,25 @@ def attend(
     split = _grouped(tracker, call, layout, q, k)
     if split is not None:
         queries, given = layout.replace("h", "hg"), {**given, q: split}
-    contract(tracker, call, [(q, queries), (k, keys)], queries.replace("e", "s"), given)
+    data = _learned(tracker, call, nodes)
+    out = queries.replace("e", "s")
+    contract(tracker, call, [(q, queries), (k, keys)], out, given, data=data)
     axes = dict(zip(layout, call.dims(q), strict=True))
     axes |= {"s": call.dims(k)[keys.index("s")]}
     _join_mask(tracker, call, q, [axes[x] for x in (*lead, *"hls") if x in axes])
     batch = [axes[x] or dim for x, dim in zip(lead, call.dims(k), strict=False)]
     return (*batch, *(axes[x] for x in layout[len(lead) : -1]), call.dims(v)[-1])
+
+
+def _learned(tracker: Tracker, call: Call, nodes: Sequence[fx.Node]) -> list[fx.Node]:
+    """Parameters in the place of queries, keys or values: learned tokens, not matrices.
+
+    The scale of the logits accounts for the sum over their entries.
+    """
+    found = [node for node in dict.fromkeys(nodes) if tracker.is_weight(node)]
+    for node in found:
+        tracker.use(call, node)
+    return found
 
 
 def _grouped(tracker: Tracker, call: Call, layout: str, q: fx.Node, k: fx.Node) -> Dims | None:

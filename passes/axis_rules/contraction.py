@@ -4,7 +4,7 @@ Each rule only says which label stands on which dimension of which operand; join
 fan-in and fan-out per parameter, and noting products of two activations is done once, here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 from torch import fx
@@ -25,12 +25,12 @@ def contract(  # noqa: PLR0913 - an einsum and its two exceptions
     dims_of: Mapping[fx.Node, Dims] | None = None,
     *,
     alone: str = "",
-    data: fx.Node | None = None,
+    data: Collection[fx.Node] = (),
 ) -> Dims:
     """Einsum: join equal labels, record what is summed over, return the result's dimensions.
 
     ``alone`` are labels of one operand that are contracted all the same: a kernel's extent.
-    ``data`` is a parameter in the place of an activation.
+    ``data`` are parameters in the places of activations.
     """
     given = dims_of or {}
     dims = [given.get(node) or call.dims(node) for node, _ in operands]
@@ -53,14 +53,14 @@ def record(  # noqa: PLR0913 - as contract
     dims: Sequence[Dims],
     labels: tuple[str, str],
     *,
-    data: fx.Node | None,
+    data: Collection[fx.Node],
 ) -> None:
     """Note parameter uses, weight-by-weight contractions, and activation-by-activation ones."""
     out, alone = labels
     summed = {x for _, mine in operands for x in mine} - set(out)
     shared = {x for x in summed if sum(x in mine for _, mine in operands) > 1} | set(alone)
     weights = [
-        i for i, (node, _) in enumerate(operands) if tracker.is_weight(node) and node is not data
+        i for i, (node, _) in enumerate(operands) if tracker.is_weight(node) and node not in data
     ]
     pieces = [
         [p for label, dim in zip(mine, axes, strict=True) if label in shared for p in expand(dim)]
@@ -69,13 +69,20 @@ def record(  # noqa: PLR0913 - as contract
     if weights and len(weights) == len(operands):
         for contracted in pieces:
             _note_inner(tracker, call, contracted)
+        sides = [
+            [p for label, dim in zip(mine, axes, strict=True) if label not in shared for p in dim]
+            for (_, mine), axes in zip(operands, dims, strict=True)
+        ]
+        tracker.bridges.append((call.node, sides[0], pieces[0], sides[-1]))
         return
     others = [i for i in range(len(operands)) if i not in weights]
     for i in weights:
         _note_weight(tracker, call, operands[i], pieces[i], dims[i], shared=shared)
         _note_bridge(tracker, call, [operands[j][0] for j in others], pieces[i], dims[i])
     for left, right in pairwise(others):
-        _note_match(tracker, call, (operands[left][0], operands[right][0]), pieces[left])
+        pair = operands[left][0], operands[right][0]
+        if all(node in tracker.active or node in data for node in pair):
+            _note_match(tracker, call, pair, pieces[left])
 
 
 def _note_inner(tracker: Tracker, call: Call, contracted: Sequence[Piece]) -> None:
@@ -112,20 +119,22 @@ def _note_bridge(
     contracted: Sequence[Piece],
     dims: Dims,
 ) -> None:
-    """One weight after another with nothing between: their shared axis may be a rank."""
+    """One weight after another: their shared axis may be a rank, or a bottleneck."""
     shared = list(contracted)
     inside = {id(p.factor.root()) for p in expand(shared)}
     made = [p for dim in dims for p in expand(dim) if id(p.factor.root()) not in inside]
     for node in others:
-        if node in tracker.before:
-            tracker.bridges.append((call.node, tracker.before[node], shared, made))
+        last = tracker.last_product(node)
+        if last is not None:
+            bridges = tracker.bends if last[1] else tracker.bridges
+            bridges.append((call.node, last[0], shared, made))
     tracker.before[call.node] = shared
 
 
 def _note_match(
     tracker: Tracker, call: Call, pair: tuple[fx.Node, fx.Node], contracted: Sequence[Piece]
 ) -> None:
-    if not contracted or not all(node in tracker.active for node in pair):
+    if not contracted:
         return
     mark(contracted, MATCHED, call.node.name)
     beside = [
@@ -158,7 +167,7 @@ def by_hand(
         mark(pieces, CONTRACTED, call.node.name)
         tracker.uses = [u for u in tracker.uses if u.node != product.name or not pieces]
         tracker.use(call, node, contracted=pieces)
-    if not weights:
+    if all(node in tracker.active for node in operands):
         pieces = [p for i in shared for p in expand(call.dims(operands[0])[i - rank])]
         _note_match(tracker, call, (operands[0], operands[1]), pieces)
 

@@ -48,7 +48,7 @@ def distinct(_: Tracker, call: Call) -> list[Dims]:
 
 COUNTED = (
     aten.histc, aten.histogram, aten.bincount, aten.nonzero, aten.nonzero_static, aten.argwhere,
-    aten.combinations, aten.masked_select,
+    aten.combinations,
 )  # fmt: skip
 
 

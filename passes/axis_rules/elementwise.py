@@ -25,8 +25,10 @@ def add(tracker: Tracker, call: Call) -> Dims:
     """The same; a parameter added to a product of a weight is that weight's bias."""
     nodes = call.tensors()
     dims = tracker.broadcast(call, nodes, call.out)
-    beside = next((tracker.producer[n] for n in nodes if n in tracker.producer), None)
-    tracker.meet(call, nodes, companion=beside)
+    product = next((n for n in nodes if n in tracker.producer), None)
+    tracker.meet(call, nodes, companion=tracker.producer[product] if product else None)
+    if product is not None and not any(n in tracker.active for n in nodes if n is not product):
+        tracker.through(call, product)
     return dims
 
 
@@ -64,7 +66,7 @@ RULES: Rules = {
             aten.celu, aten.relu6, aten.hardtanh, aten.selu, aten.rsub, aten.square, aten.clamp,
             aten.lerp, aten.log_sigmoid, aten.log_sigmoid_forward, aten.min.other, aten.max.other,
             aten.hardswish, aten.threshold, aten._prelu_kernel, aten.floor_divide, aten.isclose,
-            aten.binary_cross_entropy_with_logits, aten.fake_quantize_per_tensor_affine,
+            aten.fake_quantize_per_tensor_affine,
             aten.fake_quantize_per_tensor_affine_cachemask, aten.normal, aten.normal_functional,
             aten.poisson, aten.binomial, aten._masked_scale,
         ),

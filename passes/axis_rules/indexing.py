@@ -17,10 +17,9 @@ aten = torch.ops.aten
 def embedding(tracker: Tracker, call: Call) -> Dims:
     """``y[..., d] = w[i[...], d]``: a contraction with one-hot rows."""
     weight, indices = call["weight"], call["indices"]
-    rows, *rest = call.dims(weight)
-    mark(rows, Reason.INDEX, f"{call.node.name} looks it up")
+    _, *rest = call.dims(weight)
+    tracker.look_up(call, weight, [0], [indices])
     if tracker.is_weight(weight):
-        tracker.use(call, weight, index=expand(rows), index_places=[0])
         mark([p for dim in rest for p in dim], MADE, call.node.name)
     return (*call.dims(indices), *rest)
 
@@ -44,16 +43,14 @@ def index(tracker: Tracker, call: Call) -> Dims:
     looked_up = [p for i in indexed for p in expand(dims[i])]
     tensors = [p for p in picks if isinstance(p, fx.Node)]
     by_the_code = _by_the_code(tracker, node, tensors)
-    if not by_the_code:
-        mark(looked_up, Reason.INDEX, f"{call.node.name} looks it up")
+    if indexed and not by_the_code:
+        tracker.look_up(call, node, indexed, tensors)
     count = len(call.out) - (len(dims) - len(indexed))
     first = 0 if _apart(indexed) else indexed[0]
     shape = call.out[first : first + count]
     taken = _taken(tracker, call, tensors, shape)
     if by_the_code:
         tracker.depends.append((looked_up, tuple(p for dim in taken for p in dim)))
-    if tracker.is_weight(node) and looked_up:
-        tracker.use(call, node, index=looked_up, index_places=indexed)
     rest = [dim for i, dim in enumerate(dims) if i not in indexed]
     return (*rest[:first], *taken, *rest[first:])
 
@@ -105,18 +102,9 @@ def index_select(tracker: Tracker, call: Call) -> Dims:
     if _by_the_code(tracker, source(call), [call["index"]]):
         tracker.depends.append((expand(dims[axis]), taken))
     else:
-        _look_up(tracker, call, axis)
+        tracker.look_up(call, source(call), [axis], [call["index"]])
     dims[axis] = taken
     return tuple(dims)
-
-
-def _look_up(tracker: Tracker, call: Call, axis: int) -> None:
-    """Note that one axis of the first argument is looked into."""
-    node = source(call)
-    dim = call.dims(node)[axis]
-    mark(dim, Reason.INDEX, f"{call.node.name} looks it up")
-    if tracker.is_weight(node):
-        tracker.use(call, node, index=expand(dim), index_places=[axis])
 
 
 def gather(tracker: Tracker, call: Call) -> Dims:
@@ -126,7 +114,7 @@ def gather(tracker: Tracker, call: Call) -> Dims:
     dims, sizes, result = call.dims(node), call.sizes(node), call.dims(picks)
     axis = call["dim"] % max(len(dims), 1)
     if dims:
-        _look_up(tracker, call, axis)
+        tracker.look_up(call, node, [axis], [picks])
     for i, (dim, size, mine) in enumerate(zip(dims, sizes, result, strict=True)):
         if i != axis and size == call.out[i] and dim and mine:
             tracker.unify(call, dim, mine)
@@ -199,6 +187,15 @@ def take(_: Tracker, call: Call) -> Dims:
     for dim in call.dims(source(call)):
         mark(dim, Reason.INDEX, f"{call.node.name} looks it up")
     return call.dims(call["index"])
+
+
+def kept(tracker: Tracker, call: Call) -> Dims:
+    """``masked_select``: entries where a mask holds, in one row."""
+    node, mask = source(call), call["mask"]
+    tracker.join(call, call.dims(node)[::-1], call.dims(mask)[::-1])
+    made = fresh(call.out[0])
+    mark(made, Reason.INPUT, f"{call.node.name} keeps as many as the data says")
+    return (made,)
 
 
 def put_flat(tracker: Tracker, call: Call) -> Dims:
@@ -288,6 +285,7 @@ RULES: Rules = {
     **dict.fromkeys((aten.index, aten._unsafe_index, aten._unsafe_masked_index), index),
     aten.take: take,
     aten.put: put_flat,
+    aten.masked_select: kept,
     aten.searchsorted: places,
     aten.bucketize: between,
     aten.multinomial: drawn,

@@ -56,7 +56,8 @@ RULES: Rules = {
     **dict.fromkeys(
         (
             aten.mse_loss, aten.l1_loss, aten.smooth_l1_loss, aten.huber_loss, aten.kl_div,
-            aten.binary_cross_entropy, aten.hinge_embedding_loss, aten.soft_margin_loss,
+            aten.binary_cross_entropy, aten.binary_cross_entropy_with_logits,
+            aten.hinge_embedding_loss, aten.soft_margin_loss,
             aten.poisson_nll_loss, aten.margin_ranking_loss,
         ),
         pointwise,

@@ -1,17 +1,16 @@
-"""Linear algebra: one line of labels an op, where ``...`` is a batch.
+"""Linear algebra: one line of letters an op, and a few that need more.
 
-Equal labels are joined; a label of the result alone is the shorter of the operands' two, as the
-rank of ``q r = a`` is, or a new one.
+``qr`` of ``a`` is ``mn -> mk, kn``, where ``k`` is the shorter of ``m`` and ``n``.
 """
 
 from collections.abc import Mapping
 
 import torch
-from torch import fx
 
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
-from mupfx.passes.axis_rules.factors import Dim, Dims, Size, fresh, mark
+from mupfx.passes.axis_rules.factors import Dims, fresh, mark
+from mupfx.passes.axis_rules.lettered import lettered
 from mupfx.passes.axis_rules.tracker import Rules, Tracker
 from mupfx.passes.axis_rules.view import source
 
@@ -62,50 +61,6 @@ LABELS: Mapping[object, str] = {
 }
 
 
-def labelled(tracker: Tracker, call: Call) -> Dims | list[Dims]:
-    """Axes by the op's labels."""
-    left, _, right = LABELS[call.node.target.overloadpacket].partition("->")  # type: ignore[union-attr]
-    known: dict[str, tuple[Dim, Size]] = {}
-    batch: Dims = ()
-    nodes = call.tensors()
-    for node, term in zip(nodes, left.split(","), strict=False):
-        batch = _operand(tracker, call, node, term.strip(), known)
-    tracker.meet(call, nodes)
-    shapes = call.outs if isinstance(call.node.meta["val"], tuple | list) else [call.out]
-    made = [
-        _result(batch, term.strip(), sizes, known)
-        for term, sizes in zip(right.split(","), shapes, strict=True)
-    ]
-    return made if shapes is not None and len(made) > 1 else made[0]
-
-
-def _operand(
-    tracker: Tracker, call: Call, node: fx.Node, term: str, known: dict[str, tuple[Dim, Size]]
-) -> Dims:
-    dims, sizes = call.dims(node), call.sizes(node)
-    lead = len(dims) - len(term)
-    for label, dim, size in zip(term, dims[lead:], sizes[lead:], strict=True):
-        tracker.join(call, [known.setdefault(label, (dim, size))[0]], [dim])
-    return dims[:lead]
-
-
-def _result(
-    batch: Dims, term: str, sizes: list[Size], known: Mapping[str, tuple[Dim, Size]]
-) -> Dims:
-    if len(sizes) != len(batch) + len(term):  # it was not asked for
-        return tuple(fresh(size) for size in sizes)
-    return (
-        *batch,
-        *(_axis(label, size, known) for label, size in zip(term, sizes[len(batch) :], strict=True)),
-    )
-
-
-def _axis(label: str, size: Size, known: Mapping[str, tuple[Dim, Size]]) -> Dim:
-    if label in known:
-        return known[label][0]
-    return next((dim for dim, had in known.values() if had == size), fresh(size))
-
-
 def solve(tracker: Tracker, call: Call) -> Dims:
     """``a[n, n] x[n, k] = b[n, k]``; ``b`` may be one column."""
     matrix, right = call["A"], call["B"]
@@ -115,6 +70,8 @@ def solve(tracker: Tracker, call: Call) -> Dims:
     column = len(dims) == 1 or call.sizes(right) == call.sizes(matrix)[:-1]
     place = -1 if column or not call["left"] else -2
     tracker.join(call, [columns], [dims[place]])
+    lead = len(dims) - (1 if column else 2)
+    tracker.join(call, call.dims(matrix)[:-2][::-1], dims[:lead][::-1])
     tracker.meet(call, [matrix, right])
     return dims
 
@@ -150,7 +107,7 @@ def covariance(_: Tracker, call: Call) -> Dims:
 
 
 RULES: Rules = {
-    **dict.fromkeys(LABELS, labelled),
+    **{op: lettered(text) for op, text in LABELS.items()},
     aten.linalg_solve: solve,
     aten.linalg_solve_ex: solve_kernel,
     aten.kron: kronecker,

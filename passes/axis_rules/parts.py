@@ -250,6 +250,18 @@ def pad(tracker: Tracker, call: Call) -> Dims:
     return tuple(result)
 
 
+def difference(tracker: Tracker, call: Call) -> Dims:
+    """``diff``: each entry less the one before; what is put before or after lies beside it."""
+    dims = call.dims(source(call))
+    axis = call["dim"] % len(dims)
+    for node in (call.tensor("prepend"), call.tensor("append")):
+        if node is not None:
+            theirs = call.dims(node)
+            tracker.join(call, dims[:axis], theirs[:axis])
+            tracker.join(call, dims[axis + 1 :], theirs[axis + 1 :])
+    return pad(tracker, call)
+
+
 RULES: Rules = {
     aten.select: select,
     **dict.fromkeys((aten.slice, aten.narrow), slice_),
@@ -265,6 +277,7 @@ RULES: Rules = {
     **dict.fromkeys((aten.cat, aten.concat, aten.concatenate), cat),
     **dict.fromkeys(PILED, pile),
     aten.block_diag: blocks,
+    aten.diff: difference,
     aten.glu: glu,
     aten.stack: stack,
     aten._stack: stack,
@@ -272,8 +285,8 @@ RULES: Rules = {
         (
             aten.pad, aten.constant_pad_nd, aten._pad_circular, aten._pad_enum,
             aten.reflection_pad1d, aten.reflection_pad2d, aten.reflection_pad3d,
-            aten.replication_pad1d, aten.replication_pad2d, aten.replication_pad3d, aten.diff,
-            aten.trapezoid, aten.cumulative_trapezoid,
+            aten.replication_pad1d, aten.replication_pad2d, aten.replication_pad3d,
+            aten.cumulative_trapezoid,
         ),
         pad,
     ),

@@ -139,6 +139,8 @@ def fused_cell(tracker: Tracker, call: Call) -> list[Dims]:
     made = [_gates(tracker, call, node, gates, place=-1) for node in rows]
     for count, inner in made:
         tracker.join(call, (made[0][0], call.dims(state)[-1]), (count, inner))
+    for node in rows:
+        tracker.join(call, call.dims(state)[:-1], call.dims(node)[:-1])
     tracker.meet(call, call.tensors())
     lead = call.dims(state)
     places = {hidden: lead[-1], size: call.dims(rows[0])[-1]}

@@ -104,7 +104,7 @@ RULES: Rules = {
             aten.all, aten.norm, aten.linalg_vector_norm, aten.logsumexp, aten.var_mean,
             aten.std_mean, aten.count_nonzero, aten.nanmean, aten.special_logsumexp,
             aten.frobenius_norm, aten.native_norm, aten.linalg__powsum, aten._is_all_true,
-            aten._is_any_true,
+            aten._is_any_true, aten.trapezoid, aten.trapz,
         ),
         reduce,
     ),

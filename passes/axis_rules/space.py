@@ -34,6 +34,17 @@ def window(_: Tracker, call: Call) -> Dims:
     return tuple(result)
 
 
+def beside(tracker: Tracker, call: Call) -> Dims:
+    """Unpooling beside its indices; pooling at random places beside its samples."""
+    node, indices = source(call), call.tensor("indices")
+    if indices is not None:
+        tracker.join(call, call.dims(node), call.dims(indices))
+    samples = call.tensor("random_samples")
+    if samples is not None:
+        tracker.join(call, call.dims(node)[:2], call.dims(samples)[:2])
+    return window(tracker, call)
+
+
 def pixel_shuffle(tracker: Tracker, call: Call) -> Dims:
     """``(c r s), h, w -> c, (h r), (w s)``."""
     node = source(call)
@@ -142,6 +153,13 @@ RULES: Rules = {
         ),
         sample,
     ),
+    **dict.fromkeys(
+        (
+            aten.max_unpool2d, aten.max_unpool3d, aten.fractional_max_pool2d,
+            aten.fractional_max_pool3d,
+        ),
+        beside,
+    ),
     aten.affine_grid_generator: grid,
     aten.stft: windows,
     aten.istft: from_windows,
@@ -155,8 +173,8 @@ RULES: Rules = {
             aten._upsample_bilinear2d_aa, aten._upsample_bicubic2d_aa,
             aten._upsample_nearest_exact2d, aten.max_pool2d_with_indices, aten.adaptive_max_pool2d,
             aten.adaptive_max_pool1d, aten.adaptive_max_pool3d, aten._adaptive_avg_pool3d,
-            aten.max_pool1d_with_indices, aten.max_pool3d_with_indices, aten.max_unpool2d,
-            aten.max_unpool3d, aten.fractional_max_pool2d, aten.fractional_max_pool3d,
+            aten.max_pool1d_with_indices, aten.max_pool3d_with_indices, 
+             
             aten._upsample_nearest_exact1d, aten._upsample_nearest_exact3d,
             aten._upsample_lanczos2d_aa,
         ),

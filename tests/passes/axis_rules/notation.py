@@ -45,8 +45,8 @@ class Case:
     """Shapes of float tensors, or tensors of other kinds."""
     kernel: Any = None
     """An op that runs on other devices alone: ``call`` then gives its arguments."""
-    outs: tuple[Shape, ...] = ()
-    """Shapes of that op's results."""
+    outs: tuple[Shape, ...] | Shape = ()
+    """Shapes of that op's results, or of its only one."""
 
     def __str__(self) -> str:
         return self.expected
@@ -95,13 +95,24 @@ def _by_hand(row: Case, inputs: Sequence[torch.Tensor]) -> fx.GraphModule:
         nodes.append(graph.placeholder(f"x{i}"))
         nodes[-1].meta["val"] = value
     made = graph.call_function(row.kernel, tuple(row.call(*nodes)))
-    made.meta["val"] = tuple(torch.empty(shape, device="meta") for shape in row.outs)
+    made.meta["val"] = _empty(row.outs)
+    picks = [made] if isinstance(made.meta["val"], torch.Tensor) else _picks(graph, made)
+    graph.output(tuple(picks))
+    return fx.GraphModule({}, graph)
+
+
+def _empty(outs: tuple[Shape, ...] | Shape) -> Any:
+    if not outs or isinstance(outs[0], int):
+        return torch.empty(outs, device="meta")  # type: ignore[arg-type]
+    return tuple(map(_empty, outs))  # type: ignore[arg-type]
+
+
+def _picks(graph: fx.Graph, made: fx.Node) -> list[fx.Node]:
     picks = []
     for i, value in enumerate(made.meta["val"]):
         picks.append(graph.call_function(operator.getitem, (made, i)))
         picks[-1].meta["val"] = value
-    graph.output(tuple(picks))
-    return fx.GraphModule({}, graph)
+    return picks
 
 
 def keys(row: Case) -> set[object]:

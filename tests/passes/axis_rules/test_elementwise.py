@@ -1,13 +1,14 @@
 """Elementwise ops: broadcasting joins axes from the right."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional
 
 from mupfx.passes.axis_rules import elementwise, rule_of
-from tests.passes.axis_rules.notation import Case, case, check, ints, mask
+from tests.passes.axis_rules.notation import Case, case, check, ints, kernel, mask
 
 aten = torch.ops.aten
 
@@ -101,7 +102,55 @@ OTHERS = [
     case("a b, c -> a b", torch.isin, ints(2, 3), ints(5)),
 ]
 
-CASES = [*BROADCASTS, *UNARY, *BINARY, *OTHERS]
+ONE_OF_ONE = (
+    aten.absolute, aten.arccos, aten.arccosh, aten.arcsin, aten.arcsinh, aten.arctan, aten.arctanh,
+    aten.fix, aten.negative, aten.special_digamma, aten.special_erf, aten.special_erfc,
+    aten.special_erfinv, aten.special_exp2, aten.special_expit, aten.special_expm1,
+    aten.special_gammaln, aten.special_i0, aten.special_log1p, aten.special_logit,
+    aten.special_ndtr, aten.special_psi, aten.special_round, aten.special_sinc, aten.hardswish,
+    aten.isreal, aten.poisson,
+)  # fmt: skip
+
+ONE_OF_TWO = (
+    aten.arctan2, aten.divide, aten.greater, aten.greater_equal, aten.less, aten.less_equal,
+    aten.multiply, aten.not_equal, aten.special_gammainc, aten.special_gammaincc,
+    aten.special_xlogy, aten.true_divide, aten.subtract, aten.floor_divide, aten.isclose,
+    aten.clip,
+)  # fmt: skip
+
+IN_PLACE = (
+    aten.eq_, aten.ge_, aten.gt_, aten.le_, aten.lt_, aten.ne_, aten.multiply_, aten.divide_,
+    aten.floor_divide_, aten.subtract_, aten.greater_, aten.copysign_, aten.xlogy_,
+)  # fmt: skip
+
+
+def alone(op: Any) -> Case:
+    return kernel("a b -> a b", op.default, (2, 3), lambda x: (x,), (2, 3))
+
+
+def beside(op: Any) -> Case:
+    return kernel("a b, b -> a b", getattr(op, "Tensor", op.default), (2, 3), lambda x, y: (x, y), (2, 3), (3,))
+
+
+UNTAGGED = [
+    *(alone(op) for op in ONE_OF_ONE),
+    *(case("a b, b -> a b", op, (2, 3), (3,)) for op in ONE_OF_TWO),
+    *(case("a b, b -> a b", lambda x, y, op=op: op(x.clone(), y), (2, 3), (3,)) for op in IN_PLACE),
+    case("a b -> a b, a b", aten.log_sigmoid_forward, (2, 3)),
+    case("a b -> a b", lambda x: aten.special_multigammaln(x, 2), (2, 3)),
+    case("a b -> a b", lambda x: aten.special_polygamma(1, x), (2, 3)),
+    case("a b -> a b", lambda x: aten.threshold(x, 0.0, 1.0), (2, 3)),
+    case("a b, a b -> a b", aten._prelu_kernel, (2, 3), (2, 3)),
+    case("a b, a b -> a b", lambda x, m: aten._masked_scale(x, m, 2.0), (2, 3), mask(2, 3)),
+    case("a b, a b -> a b", torch.normal, (2, 3), (2, 3)),
+    case("a b -> a b", aten.normal_functional, (2, 3)),
+    case("a b, a b -> a b", torch.binomial, (2, 3), (2, 3)),
+    case("a b -> a b", lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, 0, 255), (2, 3)),
+    case("a b -> a b, a b", lambda x: aten.fake_quantize_per_tensor_affine_cachemask(x, 0.1, 0, 0, 255), (2, 3)),
+    *(kernel("a b -> a b", op.default, (2, 3), lambda x: (x,), (2, 3)) for op in (aten._conj, aten.conj, aten.chalf, aten._neg_view)),
+]  # fmt: skip
+
+CASES = [*BROADCASTS, *UNARY, *BINARY, *OTHERS, *UNTAGGED]
 
 
 @pytest.mark.parametrize("row", CASES, ids=str)

@@ -73,7 +73,29 @@ SELECTED = [
     case("a b -> a b; selection b", torch.argsort, (3, 5)),
 ]
 
-CASES = [*LOOKED_UP, *INDEXED, *WRITTEN, *SELECTED]
+MORE = [
+    case("a b, n -> n; index a b", torch.take, (2, 3), ints(5)),
+    case("a b, n, m -> a b; index a b", torch.put, (2, 3), ints(5), (5,)),
+    case("a b, *b -> n; input n", torch.masked_select, (2, 3), mask(3)),
+    case("n, a b -> a b; index n", torch.searchsorted, (5,), (2, 3)),
+    case("a n, a b -> a b; index n", torch.searchsorted, (2, 5), (2, 3)),
+    case("n -> ; index n", lambda row: torch.searchsorted(row, 0.5), (5,)),
+    case("a b, n -> a b; index n", torch.bucketize, (2, 3), (5,)),
+    case("b c -> b k; selection c k", lambda x: torch.multinomial(x, 2), (3, 5)),
+    case("a b -> a b; selection a", torch.msort, (3, 5)),
+    case("a b, n -> m b; input m", lambda x, n: torch.segment_reduce(x, "sum", lengths=n), (6, 3), torch.tensor([2, 4])),
+    case("a b, n -> n b; index a", lambda x, i: aten._unsafe_index(x, [i]), (2, 3), ints(5)),
+    case("a b, m c, n -> n b; index a", lambda x, m, i: aten._unsafe_masked_index(x, m, [i, None], 0), (2, 3), mask(5, 3), ints(5)),
+    case("a b, n, m b -> a b; index a", lambda x, i, s: aten._unsafe_index_put(x, [i], s), (2, 3), ints(5), (5, 3)),
+    case("a b, n, m b -> a b; index a", lambda x, i, s: aten._index_put_impl(x, [i], s), (2, 3), ints(5), (5, 3)),
+    case("a b, n, m b -> a b", lambda x, i, s: x.index_reduce(0, i, s, "mean"), (2, 3), ints(2), (2, 3)),
+    case(
+        "*v@ d, n, o -> b d, k, l, m; index v",
+        lambda w, i, o: aten._embedding_bag_forward_only(w, i, o), (7, 5), ints(6), torch.tensor([0, 2, 4]),
+    ),
+]  # fmt: skip
+
+CASES = [*LOOKED_UP, *INDEXED, *WRITTEN, *SELECTED, *MORE]
 
 
 @pytest.mark.parametrize("row", CASES, ids=str)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.passes.axis_rules.notation import Case, case, check
+from tests.passes.axis_rules.notation import Case, case, check, kernel
 
 aten = torch.ops.aten
 
@@ -99,6 +99,16 @@ CASES = [
         "b c h w, *c, *c, c, c -> b c h w, r, s, u",
         lambda x, w, c, m, v: aten._batch_norm_no_update(x, w, c, m, v, 0.1, 1e-5),
         (2, 3, 5, 7), (3,), (3,), (3,), (3,),
+    ),
+    kernel(
+        "b c h w, *c, *c, c, c -> b c h w, c, c, r",
+        aten.cudnn_batch_norm.default, [(2, 3, 5, 7), (3,), (3,), (0,)],
+        lambda x, w, c, m, v: (x, w, c, m, v, True, 0.1, 1e-5), (2, 3, 5, 7), (3,), (3,), (3,), (3,),
+    ),
+    kernel(
+        "b c h w, *c, *c, c, c -> b c h w, c, c",
+        aten.miopen_batch_norm.default, [(2, 3, 5, 7), (3,), (3,)],
+        lambda x, w, c, m, v: (x, w, c, m, v, True, 0.1, 1e-5), (2, 3, 5, 7), (3,), (3,), (3,), (3,),
     ),
     case("*o i -> o 1", aten.norm_except_dim, (5, 3)),
     case("*o i -> 1 i", lambda v: aten.norm_except_dim(v, 2, 1), (5, 3)),

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.passes.axis_rules.notation import Case, case, check, mask
+from tests.passes.axis_rules.notation import Case, case, check, kernel, mask
 
 aten = torch.ops.aten
 
@@ -59,7 +59,36 @@ SELECTED = [
     case("a b -> a, a; selection b", lambda x: tuple(x.median(1)), (2, 3)),
 ]
 
-CASES = [*LAST, *KINDS, *SELECTED]
+MORE = [
+    case("a b -> ", torch.linalg.norm, (3, 5)),
+    case("a b c -> ", torch.linalg.norm, (2, 3, 5)),
+    case("a b -> a", lambda x: torch.linalg.norm(x, dim=1), (3, 5)),
+    case("a b -> a 1", lambda x: torch.linalg.norm(x, dim=-1, keepdim=True), (3, 5)),
+    case("a b -> ", lambda x: torch.linalg.norm(x, ord="fro"), (3, 5)),
+    case("a b c -> a", lambda x: torch.linalg.norm(x, dim=(1, 2)), (2, 3, 5)),
+    case("a b c -> a", torch.linalg.matrix_norm, (2, 3, 5)),
+    case("a b c -> b", lambda x: torch.linalg.matrix_norm(x, ord=2, dim=(0, 2)), (2, 3, 5)),
+    case("a b -> ", aten.nuclear_norm, (3, 5)),
+    case("a b -> a", lambda x: aten.frobenius_norm.dim(x, [1]), (3, 5)),
+    kernel("a b -> ", aten.native_norm.default, (), lambda x: (x,), (3, 5)),
+    case("a b -> a", lambda x: aten.linalg__powsum(x, 2, [1]), (3, 5)),
+    case("a b -> ", aten._is_all_true, mask(2, 3)),
+    case("a b -> ", aten._is_any_true, mask(2, 3)),
+    case("a b -> , ", lambda x: tuple(torch.aminmax(x)), (3, 5)),
+    case("a b -> a, a", lambda x: tuple(torch.aminmax(x, dim=1)), (3, 5)),
+    case("a b -> , ", aten._aminmax, (3, 5)),
+    case("a b -> a, a; selection b", lambda x: tuple(x.nanmedian(1)), (2, 3)),
+    case("a b -> ", lambda x: torch.quantile(x, 0.5), (3, 5)),
+    case("a b -> a", lambda x: torch.quantile(x, 0.5, dim=1), (3, 5)),
+    case("a b -> a 1", lambda x: torch.nanquantile(x, 0.5, dim=1, keepdim=True), (3, 5)),
+    case("a b, q -> q a", lambda x, q: torch.quantile(x, q, dim=1), (3, 5), (2,)),
+    case("a b, q -> q", torch.quantile, (3, 5), (2,)),
+    case("a b c -> 1 c", lambda x: x.sum_to_size(1, 5), (2, 3, 5)),
+    case("a b c -> c", lambda x: x.sum_to_size(5), (2, 3, 5)),
+    case("a b -> a", torch.trapz, (2, 3)),
+]  # fmt: skip
+
+CASES = [*LAST, *KINDS, *SELECTED, *MORE]
 
 
 @pytest.mark.parametrize("row", CASES, ids=str)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.passes.axis_rules.notation import Case, case, check
+from tests.passes.axis_rules.notation import Case, case, check, kernel
 
 aten = torch.ops.aten
 
@@ -139,6 +139,66 @@ SPACE = [
     case("b c h w -> b c y x; spatial y x", lambda x: aten._upsample_bicubic2d_aa(x, [11, 13], False), (2, 3, 5, 7)),
     case("b c h w -> b c y x; spatial y x", lambda x: aten._upsample_nearest_exact2d(x, [11, 13]), (2, 3, 5, 7)),
     case("b t d -> b n d w; spatial n w", lambda x: x.unfold(1, 4, 2), (2, 10, 3)),
+    case("b c (h n) (w r) -> b (c n r) h w; spatial n r", lambda x: functional.pixel_unshuffle(x, 2), (2, 3, 6, 10)),
+    case("b (g c) h -> b (c g) h", lambda x: functional.channel_shuffle(x, 3), (2, 15, 7)),
+    case("b (g c) h -> b (c g) h", lambda x: aten.native_channel_shuffle(x, 3), (2, 15, 7)),
+    case("b c h w -> b (c k) n; spatial k n", lambda x: functional.unfold(x, (2, 3)), (2, 5, 7, 11)),
+    case("b (c k) n -> b c h w; spatial k h w", lambda x: functional.fold(x, (7, 11), (2, 3)), (2, 30, 54)),
+    case(
+        "b c h w, b y x n -> b c y x; spatial h w; parts n",
+        lambda x, p: functional.grid_sample(x, p, align_corners=False), (2, 3, 5, 7), (2, 11, 13, 2),
+    ),
+    case(
+        "b c h w, b y x n -> b c y x; spatial h w; parts n",
+        lambda x, p: aten.grid_sampler_2d(x, p, 0, 0, False), (2, 3, 5, 7), (2, 11, 13, 2),
+    ),
+    kernel(
+        "b c h w, b y x n -> b c y x; spatial h w; parts n",
+        aten._grid_sampler_2d_cpu_fallback.default, (2, 3, 11, 13),
+        lambda x, p: (x, p, 0, 0, False), (2, 3, 5, 7), (2, 11, 13, 2),
+    ),
+    kernel(
+        "b c d h w, b z y x n -> b c z y x; spatial d h w; parts n",
+        aten.grid_sampler_3d.default, (2, 3, 4, 11, 13),
+        lambda x, p: (x, p, 0, 0, False), (2, 3, 5, 7, 9), (2, 4, 11, 13, 3),
+    ),
+    case("b m k -> b y x n; spatial y x n", lambda t: aten.affine_grid_generator(t, [2, 3, 5, 7], False), (2, 2, 3)),
+    case("b c d h w -> b c 1 1 1", lambda x: aten._adaptive_avg_pool3d(x, [1, 1, 1]), (2, 3, 5, 7, 11)),
+    case(
+        "b c d h w -> b c z y x, b c z y x; spatial z y x",
+        lambda x: aten.adaptive_max_pool3d(x, [2, 3, 4]), (2, 3, 5, 7, 11),
+    ),
+    case("b c h -> b c y, b c y; spatial y", lambda x: aten.max_pool1d_with_indices(x, [2]), (2, 3, 8)),
+    case(
+        "b c d h w -> b c z y x, b c z y x; spatial z y x",
+        lambda x: aten.max_pool3d_with_indices(x, [2, 2, 2], [2, 2, 2]), (2, 3, 4, 6, 8),
+    ),
+    kernel(
+        "b c y x, b c y x -> b c h w; spatial h w",
+        aten.max_unpool2d.default, (2, 3, 8, 12), lambda x, i: (x, i, [8, 12]), (2, 3, 4, 6), (2, 3, 4, 6),
+    ),
+    kernel(
+        "b c z y x, b c z y x -> b c d h w; spatial d h w",
+        aten.max_unpool3d.default, (2, 3, 4, 8, 12), lambda x, i: (x, i, [4, 8, 12], [2] * 3, [0] * 3),
+        (2, 3, 2, 4, 6), (2, 3, 2, 4, 6),
+    ),
+    case(
+        "b c h w, b c n -> b c y x, b c y x; spatial y x",
+        lambda x, r: aten.fractional_max_pool2d(x, [2, 2], [4, 6], r), (2, 3, 9, 13), (2, 3, 2),
+    ),
+    case(
+        "b c d h w, b c n -> b c z y x, b c z y x; spatial z y x",
+        lambda x, r: aten.fractional_max_pool3d(x, [2, 2, 2], [2, 4, 6], r), (2, 3, 5, 9, 13), (2, 3, 3),
+    ),
+    case("b c h -> b c y; spatial y", lambda x: aten._upsample_nearest_exact1d(x, [11]), (2, 3, 5)),
+    case(
+        "b c h w d -> b c y x z; spatial y x z",
+        lambda x: aten._upsample_nearest_exact3d(x, [11, 13, 17]), (2, 3, 5, 7, 4),
+    ),
+    kernel(
+        "b c h w -> b c y x; spatial y x",
+        aten._upsample_lanczos2d_aa.default, (2, 3, 11, 13), lambda x: (x, [11, 13], False), (2, 3, 5, 7),
+    ),
 ]  # fmt: skip
 
 ALIKE = [
@@ -187,10 +247,38 @@ ALIKE = [
         lambda x: x.clone().zero_(),
         lambda x: x.clone().fill_(1.0),
         lambda x: aten.detach_(x.clone()),
+        torch.fliplr,
+        torch.flipud,
+        lambda x: aten.feature_alpha_dropout(x, 0.5, True),
+        aten._cast_Float,
+        aten.lift,
+        lambda x: aten._safe_softmax(x, -1),
+        lambda x: torch.special.softmax(x, -1),
+        lambda x: torch.special.log_softmax(x, -1),
+        lambda x: aten.uniform(x),
+        lambda x: aten.exponential(x),
+        lambda x: aten.geometric(x, 0.5),
+        lambda x: aten.cauchy(x),
+        lambda x: aten.log_normal(x),
+        lambda x: aten.random(x),
+        lambda x: x.clone().geometric_(0.5),
+        lambda x: x.clone().cauchy_(),
+        lambda x: x.clone().log_normal_(),
+        lambda x: torch.randint_like(x, 5),
+        aten.alias_copy,
+        lambda x: aten.rrelu_with_noise(x, torch.zeros_like(x)),
     )
 ] + [
     case("a b -> a b, a b", lambda x: aten.native_dropout(x, 0.5, True), (2, 3)),
     case("a b -> a b, a b", lambda x: torch.cummax(x, 1), (2, 3)),
+    case("a b -> a b, a b", lambda x: torch.cummin(x, 1), (2, 3)),
+    kernel("a b -> a b, a b", aten._fused_dropout.default, [(2, 3), (2, 3)], lambda x: (x, 0.5), (2, 3)),
+    kernel("a b -> a b", aten._autocast_to_full_precision.default, (2, 3), lambda x: (x, False, True), (2, 3)),
+    kernel("a b -> a b", aten._autocast_to_reduced_precision.default, (2, 3), lambda x: (x, False, True, None, None), (2, 3)),
+    kernel("a b -> a b", aten.pin_memory.default, (2, 3), lambda x: (x,), (2, 3)),
+    kernel("a b -> a b", aten.dequantize.self, (2, 3), lambda x: (x,), (2, 3)),
+    kernel("a b, c -> a b", aten.embedding_renorm.default, (7, 3), lambda w, i: (w, i, 1.0, 2.0), (7, 3), (5,)),
+    kernel("a b, c d -> a b", aten._masked_softmax.default, (2, 3), lambda x, m: (x, m, 1), (2, 3), (2, 3)),
 ]
 
 IN_PLACE = [
