@@ -10,7 +10,6 @@ Frontends are tried in order, and the first that can says which it was::
 The model is left as it was, whichever it takes: flags, random state, buffers, hooks, gradients.
 """
 
-import inspect
 import io
 import logging
 import traceback
@@ -30,6 +29,7 @@ from mupfx.passes.frontends import FRONTENDS
 from mupfx.passes.frontends.places import is_ours
 from mupfx.passes.frontends.traced import Subject, Traced
 from mupfx.passes.frontends.untouched import untouched
+from mupfx.passes.frontends.values import signature_of
 
 WRAPPERS = (
     (nn.DataParallel, "module"),
@@ -178,7 +178,9 @@ def check_signature(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, 
     Raises:
         CaptureError: A required argument is missing, or there is one too many.
     """
-    signature = inspect.signature(model.forward)
+    signature = signature_of(model)
+    if signature is None:
+        return
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:

@@ -4,19 +4,28 @@ It follows whatever Python does that does not ask for values. Ops are traced bef
 that they arrive whole; where a forward differentiates something itself, after it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import fx, nn
 from torch.fx import traceback as meta_of_nodes
 from torch.fx.experimental.proxy_tensor import make_fx as trace
+from torch.overrides import TorchFunctionMode
 
 from mupfx.passes.frontends.bodies import require_ops
 from mupfx.passes.frontends.places import Places, Stack
 from mupfx.passes.frontends.traced import OutOfTraceError, Subject, Traced, like
 from mupfx.passes.frontends.untouched import unwritten
 from mupfx.passes.frontends.values import named_inputs, tensors
+
+LEAVING = frozenset({torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.__dlpack__})
+"""Functions through which other libraries see a tensor's memory."""
+
+
+class LeavesTorchError(RuntimeError):
+    """Values went where they cannot be traced."""
 
 
 def make_fx(subject: Subject) -> Traced:
@@ -69,6 +78,7 @@ def _traced(
     with ExitStack() as stack:
         stack.enter_context(unwritten())
         stack.enter_context(_said_to_compile())
+        stack.enter_context(_Watch())
         stack.enter_context(meta_of_nodes.preserve_node_meta())
         stack.enter_context(Places(model, _tell).watched())
         return trace(run, pre_dispatch=whole, record_stack_traces=True)(list(flat))
@@ -77,6 +87,22 @@ def _traced(
 def _renamed(node: fx.Node, name: str) -> str:
     node._rename(name.replace(".", "_"))
     return node.name
+
+
+class _Watch(TorchFunctionMode):
+    """Stops where values leave torch: what comes back would look constant."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call the function, unless it hands values to another library."""
+        if func in LEAVING:
+            raise LeavesTorchError(f"{func.__name__} hands values to another library")
+        return func(*args, **kwargs or {})
 
 
 def _tell(stack: Stack) -> None:

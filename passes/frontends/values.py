@@ -30,9 +30,18 @@ def named_tensors(name: str, value: object) -> list[Named]:
     )
 
 
+def signature_of(model: nn.Module) -> inspect.Signature | None:
+    """What ``forward`` takes; None where that is not written anywhere, as in a traced module."""
+    try:
+        return inspect.signature(model.forward)
+    except ValueError:
+        return None
+
+
 def named_inputs(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Named]:
     """Tensors of a call under the names that ``forward`` has for them, each once."""
-    given = inspect.signature(model.forward).bind(*args, **kwargs).arguments
+    signature = signature_of(model)
+    given = signature.bind(*args, **kwargs).arguments if signature else {"": args, **kwargs}
     found = [pair for name, value in given.items() for pair in named_tensors(name, value)]
     return list({id(tensor): (name, tensor) for name, tensor in reversed(found)}.values())[::-1]
 
