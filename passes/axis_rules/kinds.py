@@ -12,6 +12,7 @@ from math import prod
 
 from mupfx.core.vocabulary import Kind, Reason, Status
 from mupfx.passes.axis_rules.factors import Dim, Factor, Piece, expand, partition
+from mupfx.passes.axis_rules.mixing import counted, given
 from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, MATCHED, REPEATED, Tracker
 
 CERTAIN = (
@@ -60,6 +61,7 @@ def settle(facts: Facts) -> Answers:
     if any(len(set(f.size)) > 1 for f in facts.factors):
         _from_base(facts, answers)
     else:
+        _unmade(facts, answers)
         _bottlenecks(facts, answers)
         _heads(facts, answers)
         _one_grows(facts, answers)
@@ -159,6 +161,39 @@ def _from_base(facts: Facts, answers: Answers) -> None:
             answers[id(factor)] = Answer(Kind.WIDTH, Status.CERTAIN, None, sizes)
         elif known is None:
             answers[id(factor)] = Answer(Kind.FINITE, Status.CERTAIN, Reason.BASE, sizes)
+
+
+def _unmade(facts: Facts, answers: Answers) -> None:
+    """What no weight makes does not grow with the weights, unless it is as long as what does."""
+    known = (facts.tracker, facts.parameters, facts.factors)
+    fixed = given(*known)
+    alike = _as_long_as_a_width(facts, answers, {id(f) for f in fixed})
+    for factor in fixed:
+        evidence = f"contracted at {factor.marks[CONTRACTED]}, made by a constant in the code"
+        answer = Answer(Kind.FINITE, Status.ASSUMED, Reason.INPUT, evidence)
+        if id(factor) in alike:
+            answer = Answer(Kind.WIDTH, Status.ASSUMED, None, f"{evidence}, as long as a width")
+        answers.setdefault(id(factor), answer)
+    for factor in counted(*known):
+        evidence = "no weight makes or contracts it: it counts tokens, slots or the like"
+        answer = Answer(Kind.FINITE, Status.ASSUMED, Reason.PARTS, evidence)
+        answers.setdefault(id(factor), answer)
+    _spread(facts, answers)
+
+
+def _as_long_as_a_width(facts: Facts, answers: Answers, fixed: set[int]) -> set[int]:
+    """Those of the factors whose dimension has the length of one that a weight makes."""
+    made, contracted = set(), []
+    for use in facts.tracker.uses:
+        dims = facts.parameters.get(use.parameter, ())
+        for d in range(len(dims)) if use.fan_in else ():
+            growing = [f for f in roots(dims[d]) if not _is_finite(answers, f)]
+            length = prod(f.size[0] for f in roots(dims[d]))
+            if growing and d not in use.fan_in:
+                made.add(length)
+            elif growing and fixed.issuperset(map(id, growing)):
+                contracted.append((length, growing))
+    return {id(f) for length, growing in contracted if length in made for f in growing}
 
 
 def groups(facts: Facts) -> list[list[Factor]]:
