@@ -173,22 +173,25 @@ def _freeze(axes: Axes, walk: Walk, residuals: Mapping[fx.Node, Residual]) -> St
         stream_of[add] = name
         members.setdefault(name, []).append(residual)
     numbers = {add: f"b{i}" for i, add in enumerate(residuals)}
+    blocks = {name: _blocks(mine) for name, mine in members.items()}
     branches = tuple(
-        _freeze_branch(walk, r, numbers[add], stream_of[add], members[stream_of[add]])
+        _freeze_branch(walk, r, numbers[add], stream_of[add], blocks[stream_of[add]][r.start])
         for add, r in residuals.items()
     )
     streams = tuple(_stream(axes, name, rs, branches) for name, rs in members.items())
     return Streams(streams, branches, _parameters(axes, branches))
 
 
-def _freeze_branch(
-    walk: Walk, residual: Residual, name: str, stream: str, members: Sequence[Residual]
-) -> Branch:
-    starts = list(dict.fromkeys(r.start for r in members))
+def _blocks(members: Sequence[Residual]) -> dict[fx.Node, int]:
+    """Branches that start at one value are one block."""
+    return {start: i for i, start in enumerate(dict.fromkeys(r.start for r in members))}
+
+
+def _freeze_branch(walk: Walk, residual: Residual, name: str, stream: str, block: int) -> Branch:
     return Branch(
         name=name,
         stream=stream,
-        block=starts.index(residual.start),
+        block=block,
         start=residual.start.name,
         end=residual.add.name,
         nodes=frozenset(n.name for n in residual.nodes),
