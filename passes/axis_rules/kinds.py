@@ -220,13 +220,13 @@ def sole_fan_in(facts: Facts, answers: Answers) -> set[int]:
 
 def _heads(facts: Facts, answers: Answers) -> None:
     """Head counts against head sizes, at every product of two activations."""
-    sole = sole_fan_in(facts, answers)
+    sole, near = sole_fan_in(facts, answers), _Near(facts)
     for node, _, _, contracted, beside in facts.tracker.matches:
         inner = [f for f in roots(contracted) if id(f) not in answers and id(f) not in sole]
         outer = [f for f in roots(beside) if id(f) not in answers and MATCHED not in f.marks]
         if not inner or not outer:
             continue
-        stay = _neighbours(facts, inner, outer) if facts.grow == "head_dim" else inner
+        stay = near.neighbours(inner, outer) if facts.grow == "head_dim" else inner
         word = (
             "head counts stay" if stay is not inner else "the size that two activations share stays"
         )
@@ -235,28 +235,47 @@ def _heads(facts: Facts, answers: Answers) -> None:
             answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
 
 
-def _neighbours(facts: Facts, inner: Sequence[Factor], outer: Sequence[Factor]) -> list[Factor]:
-    """Factors beside the head size in some parameter's dimension."""
-    heads = _kin(facts, inner)
-    beside = {id(f) for f in outer}
-    return [
-        f
-        for group in groups(facts)
-        if heads & {id(f) for f in group}
-        for f in group
-        if id(f) in beside
-    ]
+class _Near:
+    """Which factors stand beside which: looked up once, for as many products as there are."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.groups: dict[int, list[list[Factor]]] = {}
+        """By member."""
+        self.wholes: dict[int, set[int]] = {}
+        """By part."""
+        if facts.grow != "head_dim":
+            return
+        for group in groups(facts):
+            for member in {id(f) for f in group}:
+                self.groups.setdefault(member, []).append(group)
+        for factor in facts.factors:
+            for part in _parts(factor):
+                self.wholes.setdefault(part, set()).add(id(factor))
+
+    def neighbours(self, inner: Sequence[Factor], outer: Sequence[Factor]) -> list[Factor]:
+        """Factors beside the head size in some parameter's dimension."""
+        heads, beside = self._kin(inner), {id(f) for f in outer}
+        fewer = min(heads, beside, key=self._count)  # either may stand in every layer
+        together = [group for member in fewer for group in self.groups.get(member, ())]
+        return [
+            f
+            for group in together
+            if heads.intersection(map(id, group))
+            for f in group
+            if id(f) in beside
+        ]
+
+    def _count(self, members: set[int]) -> int:
+        return sum(len(self.groups.get(member, ())) for member in members)
+
+    def _kin(self, factors: Sequence[Factor]) -> set[int]:
+        """The factors, and those that share parts with them: part of a head is turned."""
+        own = {part for f in factors for part in _parts(f)}
+        return {id(f) for f in factors}.union(*(self.wholes.get(part, ()) for part in own))
 
 
-def _kin(facts: Facts, factors: Sequence[Factor]) -> set[int]:
-    """The factors, and those that share parts with them: a rotary embedding of part of a head."""
-    own = {id(p) for f in factors for part in f.parts.values() for p in roots(part)}
-    wholes = {
-        id(f)
-        for f in facts.factors
-        if any(id(p) in own for part in f.parts.values() for p in roots(part))
-    }
-    return wholes | {id(f) for f in factors}
+def _parts(factor: Factor) -> set[int]:
+    return {id(f) for part in factor.parts.values() for f in roots(part)}
 
 
 def _one_grows(facts: Facts, answers: Answers) -> None:
