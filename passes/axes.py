@@ -7,7 +7,7 @@ joined because two sizes happen to agree. Llama's query projection comes out as
 """
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import fx
@@ -15,12 +15,21 @@ from torch import fx
 from mupfx.core.axes import Axes
 from mupfx.core.program import Program
 from mupfx.core.vocabulary import Reason
-from mupfx.passes.axis_rules import rule_of
+from mupfx.passes.axis_rules import opaque, rule_of
 from mupfx.passes.axis_rules.call import Call, is_tensor
-from mupfx.passes.axis_rules.factors import Dim, Dims, Factor, Piece, expand, fresh, mark, size_of
+from mupfx.passes.axis_rules.factors import (
+    Dim,
+    Dims,
+    Factor,
+    Piece,
+    Size,
+    expand,
+    fresh,
+    mark,
+    size_of,
+)
 from mupfx.passes.axis_rules.freeze import freeze
 from mupfx.passes.axis_rules.kinds import Facts, settle
-from mupfx.passes.axis_rules.probe import probe
 from mupfx.passes.axis_rules.tracker import Tracker
 
 Twins = Mapping[fx.Node, fx.Node]
@@ -79,27 +88,50 @@ def _step(tracker: Tracker, node: fx.Node) -> None:
     if node.target is operator.getitem:
         _pick(tracker, node)
         return
-    value = node.meta.get("val")
-    if not isinstance(value, torch.Tensor | tuple | list):
+    value, call = node.meta.get("val"), Call(node, tracker.env, tracker.base)
+    if isinstance(value, torch.Tensor | tuple | list):
+        dims = _axes(tracker, call)
+    elif isinstance(value, dict):
+        dims = opaque.by_name(tracker, call)
+    else:
+        opaque.written(tracker, call)
         return
-    call = Call(node, tracker.env, tracker.base)
-    rule = rule_of(node.target) if isinstance(node.target, torch._ops.OpOverload) else None
-    dims = rule(tracker, call) if rule is not None else probe(tracker, call)
-    if dims is None:
-        tracker.unknown[node.name] = str(node.target)
-        dims = _unknown(call)
-    if isinstance(value, tuple | list) and not isinstance(dims, list):
-        dims = _each(call, dims)
-    if isinstance(dims, tuple) and not _fits(call, dims):
-        tracker.unknown[node.name] = f"{node.target}: its rule gave other sizes"
-        dims = _unknown(call)
     tracker.env[node] = dims
     tracker.settle(node)
 
 
-def _fits(call: Call, dims: Dims) -> bool:
+def _axes(tracker: Tracker, call: Call) -> Dims | list[Dims]:
+    node = call.node
+    rule = rule_of(node.target) if isinstance(node.target, torch._ops.OpOverload) else None
+    dims = opaque.ask(tracker, call) if rule is None else rule(tracker, call)
+    if dims is None:
+        return _unknown(call)
+    if not is_tensor(node):
+        dims = dims if isinstance(dims, list) else _each(call, dims)
+        return _fitting(tracker, call, dims)
+    if isinstance(dims, list) or not _fits(dims, call.out):
+        opaque.note(tracker, node, opaque.WRONG_SIZES)
+        return _unknown(call)
+    return dims
+
+
+def _fitting(tracker: Tracker, call: Call, results: list[Dims]) -> list[Dims]:
+    """Axes of several results; those with other sizes than the op gave are not believed."""
+    shapes = call.outs
+    if len(results) != len(shapes):
+        opaque.note(tracker, call.node, opaque.WRONG_SIZES)
+        return [tuple(fresh(size) for size in sizes) for sizes in shapes]
+    made = []
+    for value, dims, sizes in zip(call.node.meta["val"], results, shapes, strict=True):
+        fits = _fits(dims, sizes)
+        if not fits and isinstance(value, torch.Tensor):
+            opaque.note(tracker, call.node, opaque.WRONG_SIZES)
+        made.append(dims if fits else tuple(fresh(size) for size in sizes))
+    return made
+
+
+def _fits(dims: Dims, sizes: Sequence[Size]) -> bool:
     """Whether dimensions have the sizes of the result: a rule that errs is not believed."""
-    sizes = call.out
     return len(dims) == len(sizes) and all(
         size_of(dim, size) == size for dim, size in zip(dims, sizes, strict=True)
     )
@@ -108,16 +140,19 @@ def _fits(call: Call, dims: Dims) -> bool:
 def _pick(tracker: Tracker, node: fx.Node) -> None:
     source, position = node.args
     assert isinstance(source, fx.Node)
-    assert isinstance(position, int)
     value = tracker.env.get(source)
     if not isinstance(value, list):
         return
+    if isinstance(position, str):  # a Triton kernel's results have names
+        position = list(source.meta["val"]).index(position)
+    assert isinstance(position, int)
     tracker.env[node] = value[position]
     for table in (tracker.producer, tracker.before, tracker.sources):
         if source in table:
             table[node] = table[source]  # type: ignore[assignment]
-    if source in tracker.active:
-        tracker.active.add(node)
+    for nodes in (tracker.active, tracker.learned_nodes):
+        if source in nodes:
+            nodes.add(node)
 
 
 def _unknown(call: Call) -> Dims | list[Dims]:

@@ -18,10 +18,11 @@ def require_settled(analysis: Analysis) -> None:
             hint="pass an example that uses them, or strict=False to leave them as they are",
         )
     if analysis.axes.unknown_ops:
-        node, op = next(iter(analysis.axes.unknown_ops.items()))
+        node, why = next(iter(analysis.axes.unknown_ops.items()))
         raise AnalysisError(
-            "an op has no axis rule and cannot be probed",
-            where=f"{node}: {op}",
+            "the axes of an op's result are not known",
+            where=node,
+            found=why,
             hint="strict=False treats its result's axes as new",
         )
     unknown = [n for n, r in analysis.roles.items() if r.status is Status.UNKNOWN]

@@ -1,109 +1,134 @@
 """The probe: ask an op without a rule how its result follows its inputs.
 
 The op's fake kernel is run with one input axis longer. If it accepts, the result's axes that grew
-follow that one. If it refuses, axes of the same length elsewhere are lengthened along with it. Axes
-that no result follows and that equal each other are taken to be contracted.
+follow that one. If it refuses, others are lengthened along with it: first axes and numbers of the
+same length, which then must be equal, then any. Axes that no result follows and that are tied to
+another tensor's are contracted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import torch
 from torch import fx
-from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mupfx.core.program import extent
 from mupfx.core.vocabulary import Reason
+from mupfx.passes.axis_rules.bench import DATA, NUMBERS, Bench, Place, Shapes
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dim, Dims, Size, expand, fresh, mark, size_of
 from mupfx.passes.axis_rules.tracker import CONTRACTED, Tracker
 
-Place = tuple[int, int]
-"""An input tensor, by position among the tensors, and one of its axes."""
-Shape = tuple[int, ...]
+MOST_PARTNERS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of axes that grow together."""
+
+    group: tuple[Place, ...]
+    """Axes of inputs that must be equal."""
+    others: tuple[Place, ...]
+    """Axes of inputs of another length that must grow along."""
+    moved: frozenset[Place]
+    """Axes of results that grew, by result and axis."""
+    alike: frozenset[Place]
+    """Those among them that are exactly as long as the group."""
 
 
 def probe(tracker: Tracker, call: Call) -> Dims | list[Dims] | None:
     """Axes of the result by experiment; None where the op cannot be run on other sizes."""
-    nodes = call.tensors()
-    shapes = [tuple(map(extent, node.meta["val"].shape)) for node in nodes]
-    if _shapes(call, nodes, shapes) is None:
+    if not isinstance(call.node.target, torch._ops.OpOverload):
         return None
-    follows = _experiment(call, nodes, shapes)
-    if follows is None:
+    bench = Bench(call.node)
+    before = bench.run({})
+    found = None if before is None else _experiment(bench, before)
+    if before is None or found is None or len(before) != _count(call):
         return None
-    return _apply(tracker, call, nodes, shapes, follows)
+    return _apply(tracker, call, bench, found, before)
 
 
-def _run(call: Call, nodes: Sequence[fx.Node], shapes: Sequence[Shape]) -> object:
-    with FakeTensorMode():
-        made = {
-            node: torch.empty(shape, dtype=node.meta["val"].dtype)
-            for node, shape in zip(nodes, shapes, strict=True)
-        }
-        args, kwargs = fx.map_arg((call.node.args, call.node.kwargs), lambda n: made.get(n, n))
-        return call.node.target(*args, **kwargs)  # type: ignore[operator]
+def tie(tracker: Tracker, call: Call) -> bool:
+    """For an op without a result: whether it lets some axes grow only together; they are joined."""
+    if not isinstance(call.node.target, torch._ops.OpOverload):
+        return False
+    bench = Bench(call.node)
+    before = bench.run({})
+    found = None if before is None else _experiment(bench, before)
+    groups = [f.group for f in found or () if len(f.group) > 1]
+    for group in groups:
+        dims = [call.dims(bench.nodes[i])[d] for i, d in group]
+        for dim in dims[1:]:
+            tracker.join(call, dims[:1], [dim])
+    return bool(groups)
 
 
-def _shapes(
-    call: Call, nodes: Sequence[fx.Node], shapes: Sequence[Shape]
-) -> tuple[Shape, ...] | None:
-    try:
-        result = _run(call, nodes, shapes)
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError):
-        return None
-    results = result if isinstance(result, tuple | list) else [result]
-    return tuple(tuple(r.shape) for r in results if isinstance(r, torch.Tensor))
+def _count(call: Call) -> int:
+    value = call.node.meta["val"]
+    leaves = value if isinstance(value, tuple | list) else [value]
+    return sum(isinstance(v, torch.Tensor) for v in leaves)
 
 
-def _experiment(
-    call: Call, nodes: Sequence[fx.Node], shapes: Sequence[Shape]
-) -> list[tuple[frozenset[Place], frozenset[Place]]] | None:
-    """Pairs of (input axes that move together, result axes that move with them)."""
-    places = [(i, d) for i, shape in enumerate(shapes) for d in range(len(shape))]
-    before = _shapes(call, nodes, shapes)
-    found: list[tuple[frozenset[Place], frozenset[Place]]] = []
+def _experiment(bench: Bench, before: Shapes) -> list[Finding] | None:
+    found: list[Finding] = []
     settled: set[Place] = set()
-    for place in places:
-        if place in settled:
+    for place, size in bench.sizes.items():
+        if place in settled or place[0] == NUMBERS or size < 2:
             continue
-        group = _smallest_group(call, nodes, shapes, place, [p for p in places if p not in settled])
-        if group is None or before is None:
+        finding = _alike(bench, before, place, settled) or _along(bench, before, place)
+        if finding is None:
             return None
-        after = _shapes(call, nodes, _longer(shapes, group))
-        if after is None or len(after) != len(before):
-            return None
-        moved = _moved(before, after)
-        settled |= group
-        found.append((frozenset(group), moved))
+        settled |= set(finding.group)
+        found.append(finding)
     return found
 
 
-def _smallest_group(
-    call: Call,
-    nodes: Sequence[fx.Node],
-    shapes: Sequence[Shape],
-    place: Place,
-    free: Sequence[Place],
-) -> set[Place] | None:
-    length = shapes[place[0]][place[1]]
-    alike = [p for p in free if p != place and shapes[p[0]][p[1]] == length]
-    for count in range(min(len(alike), 3) + 1):
-        for others in combinations(alike, count):
-            group = {place, *others}
-            if _shapes(call, nodes, _longer(shapes, group)) is not None:
-                return group
+def _alike(bench: Bench, before: Shapes, place: Place, settled: set[Place]) -> Finding | None:
+    """The smallest group of one length that the op lets grow."""
+    size = bench.sizes[place]
+    partners = [
+        p for p, n in bench.sizes.items() if n == size and p != place and p not in settled
+    ]
+    for count in range(min(len(partners), MOST_PARTNERS) + 1):
+        for others in combinations(partners, count):
+            for longer in _longer(size):
+                after = bench.run(dict.fromkeys((place, *others), longer))
+                if after is not None and _comparable(before, after):
+                    group = tuple(p for p in (place, *others) if p[0] != NUMBERS)
+                    moved = _moved(before, after)
+                    return Finding(group, (), moved, _exactly(before, after, moved, size, longer))
     return None
 
 
-def _longer(shapes: Sequence[Shape], group: set[Place]) -> list[Shape]:
-    return [
-        tuple(2 * n if (i, d) in group else n for d, n in enumerate(shape))
-        for i, shape in enumerate(shapes)
-    ]
+def _along(bench: Bench, before: Shapes, place: Place) -> Finding | None:
+    """Every place of another length with which the op lets an axis grow: ``35 = 5 x 7``."""
+    size = bench.sizes[place]
+    others: list[Place] = []
+    moved: set[Place] = set()
+    for partner, length in bench.sizes.items():
+        if partner == place or length == size or length < 2:
+            continue
+        after = bench.run({place: 2 * size, partner: 2 * length})
+        if after is not None and _comparable(before, after):
+            others.append(partner)
+            moved |= _moved(before, after)
+    if not others:
+        return None
+    tensors = tuple(p for p in others if p[0] != NUMBERS)
+    return Finding((place,), tensors, frozenset(moved), frozenset())
 
 
-def _moved(before: Sequence[Shape], after: Sequence[Shape]) -> frozenset[Place]:
+def _longer(size: int) -> Iterator[int]:
+    yield from (2 * size, 3 * size, 4 * size)
+    if size % 2 == 0 and size > 2:
+        yield size // 2
+
+
+def _comparable(before: Shapes, after: Shapes) -> bool:
+    return [len(s) for s in before] == [len(s) for s in after]
+
+
+def _moved(before: Shapes, after: Shapes) -> frozenset[Place]:
     return frozenset(
         (i, d)
         for i, (old, new) in enumerate(zip(before, after, strict=True))
@@ -112,67 +137,82 @@ def _moved(before: Sequence[Shape], after: Sequence[Shape]) -> frozenset[Place]:
     )
 
 
+def _exactly(
+    before: Shapes, after: Shapes, moved: frozenset[Place], size: int, longer: int
+) -> frozenset[Place]:
+    return frozenset((i, d) for i, d in moved if (before[i][d], after[i][d]) == (size, longer))
+
+
 def _apply(
-    tracker: Tracker,
-    call: Call,
-    nodes: Sequence[fx.Node],
-    shapes: Sequence[Shape],
-    found: Sequence[tuple[frozenset[Place], frozenset[Place]]],
+    tracker: Tracker, call: Call, bench: Bench, found: Sequence[Finding], before: Shapes
 ) -> Dims | list[Dims]:
-    result: dict[Place, list[Dim]] = {}
-    gone: list[Place] = []
-    for group, moved in found:
-        dims = [call.dims(nodes[i])[d] for i, d in sorted(group)]
+    result: dict[Place, list[tuple[Dim, bool]]] = {}
+    gone: list[Finding] = []
+    for finding in found:
+        dims = [call.dims(bench.nodes[i])[d] for i, d in finding.group]
         for dim in dims[1:]:
-            if dims[0] and dim:
-                tracker.unify(call, dims[0], dim)
-        for place in moved:
-            result.setdefault(place, []).append(dims[0])
-        if not moved:
-            gone += sorted(group)
-    _consume(tracker, call, nodes, _partners(shapes, gone))
-    return _results(tracker, call, result)
+            tracker.join(call, dims[:1], [dim])
+        for place in finding.moved:
+            result.setdefault(place, []).append((dims[0], place in finding.alike))
+        if not finding.moved:
+            gone.append(finding)
+    _consume(tracker, call, bench, gone)
+    return _results(tracker, call, result, before)
 
 
-def _partners(shapes: Sequence[Shape], gone: Sequence[Place]) -> list[list[Place]]:
-    groups: dict[int, list[Place]] = {}
-    for i, d in gone:
-        groups.setdefault(shapes[i][d], []).append((i, d))
-    return list(groups.values())
-
-
-def _consume(
-    tracker: Tracker, call: Call, nodes: Sequence[fx.Node], groups: Sequence[list[Place]]
-) -> None:
-    """Axes without a result: join those of one length, and record what became of them."""
-    contracted: list[Place] = []
-    looked_up: list[Place] = []
-    for group in groups:
-        first, *others = [call.dims(nodes[i])[d] for i, d in group]
-        for dim in others:
-            if first and dim:
-                tracker.unify(call, first, dim)
-        word = _fate(tracker, nodes, group)
-        if word == CONTRACTED:
-            contracted += group
-        elif word is not None:
-            looked_up += group
-            mark(first, word, f"{call.node.name} looks along it")
+def _consume(tracker: Tracker, call: Call, bench: Bench, gone: Sequence[Finding]) -> None:
+    """Axes without a result: contracted, looked up, or merely read."""
+    nodes = bench.nodes
+    fates: dict[str, list[Place]] = {CONTRACTED: [], str(Reason.INDEX): []}
+    for group, forced in _partners(call, nodes, gone):
+        dims = [call.dims(nodes[i])[d] for i, d in group]
+        for dim in dims[1:]:
+            tracker.join(call, dims[:1], [dim])
+        word = _fate(tracker, nodes, group, forced=forced)
+        if word is not None and word != CONTRACTED:
+            mark(dims[0], word, f"{call.node.name} looks along it")
+        if word is not None:
+            fates[CONTRACTED if word == CONTRACTED else str(Reason.INDEX)] += group
     if not all(tracker.is_weight(node) for node in nodes):
-        _note_uses(tracker, call, nodes, contracted, looked_up)
+        _note_uses(tracker, call, nodes, fates[CONTRACTED], fates[str(Reason.INDEX)])
 
 
-def _fate(tracker: Tracker, nodes: Sequence[fx.Node], group: Sequence[Place]) -> str | None:
+def _partners(
+    call: Call, nodes: Sequence[fx.Node], gone: Sequence[Finding]
+) -> Iterator[tuple[list[Place], bool]]:
+    """Groups of axes that no result follows, and whether the op itself ties them.
+
+    A kernel that checks nothing leaves each alone; then those of one length, here and at the
+    base, are taken for partners where there is exactly one of them in each of two tensors.
+    """
+    alone: dict[Size, list[Place]] = {}
+    for finding in gone:
+        if len(finding.group) > 1 or finding.others:
+            yield list(finding.group), True
+        else:
+            i, d = finding.group[0]
+            alone.setdefault(call.sizes(nodes[i])[d], []).append((i, d))
+    for places in alone.values():
+        if len({i for i, _ in places}) == len(places):
+            yield places, len(places) > 1
+        else:
+            yield from (([place], False) for place in places)
+
+
+def _fate(
+    tracker: Tracker, nodes: Sequence[fx.Node], group: Sequence[Place], *, forced: bool
+) -> str | None:
     """Axes of one length are contracted, or selected where an integer tensor has one of them.
 
     An axis of a weight that goes alone, while there are integers, is looked up by them.
     """
     counted = [not node.meta["val"].dtype.is_floating_point for node in nodes]
     if any(counted[i] for i, _ in group):
-        return Reason.SELECTION
-    if len(group) > 1:
+        return str(Reason.SELECTION)
+    if forced:
         return CONTRACTED
-    return Reason.INDEX if any(counted) and tracker.is_weight(nodes[group[0][0]]) else None
+    looked_up = any(counted) and tracker.is_weight(nodes[group[0][0]])
+    return str(Reason.INDEX) if looked_up else None
 
 
 def _note_uses(
@@ -191,21 +231,37 @@ def _note_uses(
         tracker.use(call, node, contracted=pieces, index=index)
 
 
-def _results(tracker: Tracker, call: Call, result: dict[Place, list[Dim]]) -> Dims | list[Dims]:
-    many = not isinstance(call.node.meta["val"], torch.Tensor)
+def _results(
+    tracker: Tracker,
+    call: Call,
+    result: Mapping[Place, list[tuple[Dim, bool]]],
+    before: Shapes,
+) -> Dims | list[Dims]:
+    """Axes of each result; those that are no tensors have none and were not counted."""
+    value = call.node.meta["val"]
+    many = isinstance(value, tuple | list)
     sizes = call.outs if many else [call.out]
-    dims = [
-        tuple(_made(tracker, result.get((i, d), []), size) for d, size in enumerate(shape))
-        for i, shape in enumerate(sizes)
-    ]
-    return dims if many else dims[0]
+    leaves = value if many else [value]
+    made: list[Dims] = []
+    position = 0
+    for leaf, shape in zip(leaves, sizes, strict=True):
+        if not isinstance(leaf, torch.Tensor):
+            made.append(())
+            continue
+        dims = [_made(tracker, result.get((position, d), []), size) for d, size in enumerate(shape)]
+        for dim, length in zip(dims, before[position], strict=True):
+            if length == DATA:
+                mark(dim, Reason.INPUT, f"{call.node.name} keeps as many as the data says")
+        made.append(tuple(dims))
+        position += 1
+    return made if many else made[0]
 
 
-def _made(tracker: Tracker, sources: Sequence[Dim], size: Size) -> Dim:
+def _made(tracker: Tracker, sources: Sequence[tuple[Dim, bool]], size: Size) -> Dim:
     """The one axis that a result follows, where it is as long; else a new one."""
-    if len(sources) == 1 and size_of(sources[0], size) == size:
-        return sources[0]
+    if len(sources) == 1 and sources[0][1] and size_of(sources[0][0], size) == size:
+        return sources[0][0]
     made = fresh(size)
     if sources and made:
-        tracker.depends.append(([p for dim in sources for p in expand(dim)], made))
+        tracker.depends.append(([p for dim, _ in sources for p in expand(dim)], made))
     return made
