@@ -15,9 +15,9 @@ def require_even_growth(program: Program, axes: Axes, streams: Streams, ratios: 
     Raises:
         BaseError: A dimension grew by another ratio than in the first branch of its kind.
     """
-    first: dict[tuple[str, ...], list[Use]] = {}
+    first: dict[tuple[int, tuple[str, ...]], list[Use]] = {}
     for ops, uses in _branches(program, axes, streams):
-        model = first.setdefault(ops, uses)
+        model = first.setdefault((len(uses), ops), uses)
         for mine, other in zip(uses, model, strict=True):
             _compare(axes, ratios, mine.parameter, other.parameter)
 
@@ -38,9 +38,10 @@ def _branches(
 
 
 def _compare(axes: Axes, ratios: Ratios, mine: str, other: str) -> None:
-    for d, (axis, model) in enumerate(
-        zip(axes.parameters[mine], axes.parameters[other], strict=True)
-    ):
+    axes_of = axes.parameters[mine], axes.parameters[other]
+    if len(axes_of[0]) != len(axes_of[1]):
+        return
+    for d, (axis, model) in enumerate(zip(*axes_of, strict=True)):
         grown, expected = ratios.of_axis(axis), ratios.of_axis(model)
         if grown == expected or axes.size_of(axis) != axes.size_of(model):
             continue  # a layer of other sizes grows as it likes

@@ -68,6 +68,14 @@ def divides(divisor: Size, size: Size) -> bool:
     return all(a and b % a == 0 for a, b in zip(divisor, size, strict=True))
 
 
+def cuts(outer: Size, whole: Size) -> bool:
+    """Whether ``whole`` is ``outer x rest``, neither growing while the other shrinks."""
+    if not divides(outer, whole):
+        return False
+    rest = quotient(whole, outer)
+    return (outer[0] - outer[-1]) * (rest[0] - rest[-1]) >= 0
+
+
 def quotient(size: Size, divisor: Size) -> Size:
     """Entrywise division."""
     return tuple(b // a for a, b in zip(divisor, size, strict=True))
@@ -205,9 +213,9 @@ def _same(left: Sequence[Piece], right: Sequence[Piece]) -> bool:
 
 
 def _split_longer(p: Factor, q: Factor) -> None:
-    if divides(q.size, p.size):
+    if cuts(q.size, p.size):
         split(p, q.size)
-    elif divides(p.size, q.size):
+    elif cuts(p.size, q.size):
         split(q, p.size)
     else:
         raise Conflict(f"{p.size} against {q.size}")
@@ -233,10 +241,10 @@ def _take(queue: list[Piece], size: Size) -> Dim | None:
             return None
         head = queue[0]
         have = head.factor.root().size
-        if divides(have, missing):
+        if cuts(have, missing):
             taken.append(queue.pop(0))
             missing = quotient(missing, have)
-        elif divides(missing, have):
+        elif cuts(missing, have):
             split(head.factor.root(), missing)
             queue[0:1] = expand([head])
         else:

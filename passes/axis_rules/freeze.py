@@ -98,17 +98,16 @@ def _halved(use: Use, facts: Facts, answers: Answers) -> Use:
 
     A query of ``heads x head_dim`` that is contracted along ``head_dim`` lives on along ``heads``.
     """
-    gone = {id(p.factor) for p in expand(facts.tracker.within.get((use.node, use.parameter), ()))}
+    within = facts.tracker.within.get((use.node, use.parameter), ())
+    gone = {id(p.factor) for p in expand(within)}
     fan_in, fan_out = set(use.fan_in), set(use.fan_out)
     for d in fan_in & fan_out:
-        growing = [
-            id(p.factor)
-            for p in expand(facts.parameters[use.parameter][d])
-            if answers[id(p.factor)].kind is Kind.WIDTH
-        ]
-        if growing and not gone.intersection(growing):
+        factors = {id(p.factor) for p in expand(facts.parameters[use.parameter][d])}
+        if not gone & factors or factors <= gone:
+            continue
+        if not any(answers[f].kind is Kind.WIDTH for f in gone & factors):
             fan_in.discard(d)
-        elif growing and gone.issuperset(growing):
+        elif not any(answers[f].kind is Kind.WIDTH for f in factors - gone):
             fan_out.discard(d)
     return replace(use, fan_in=tuple(sorted(fan_in)), fan_out=tuple(sorted(fan_out)))
 

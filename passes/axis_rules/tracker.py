@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from torch import fx
 
 from mupfx.core.axes import Use
+from mupfx.core.ops import packet
 from mupfx.core.program import source_line
+from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call, sizes_of
 from mupfx.passes.axis_rules.factors import (
     Conflict,
@@ -27,6 +29,7 @@ from mupfx.passes.axis_rules.factors import (
     size_of,
     unify,
 )
+from mupfx.tables.linear_ops import KEEPING, NORMS, PARTIAL, SCALING, SUMS
 
 CONTRACTED = "contracted"
 """Mark of a factor that a parameter contracts."""
@@ -48,12 +51,24 @@ class Tracker:
         """Parameters behind each weight-like node; activations are absent."""
         self.active: set[fx.Node] = set()
         """Activations: nodes that depend on the inputs, or where a parameter was contracted."""
+        self.learned_nodes: set[fx.Node] = set()
+        """Activations that parameters have a part in."""
+        self.chosen: dict[fx.Node, fx.Node] = {}
+        """Matrices that the model chose from a stack, and the stack."""
+        self.written: dict[fx.Node, frozenset[str]] = {}
+        """Products that are used as weights, and the parameters behind them."""
+        self.read: dict[str, set[int]] = {}
+        """Dimensions of these parameters that were contracted on the way."""
         self.producer: dict[fx.Node, str] = {}
         """Weight whose product an activation is, through views."""
         self.before: dict[fx.Node, list[Piece]] = {}
         """What that weight contracted."""
+        self.bent: dict[fx.Node, tuple[list[Piece], bool]] = {}
+        """The same past norms and elementwise ops, and whether one of them is not a scale."""
         self.bridges: list[tuple[fx.Node, list[Piece], list[Piece], list[Piece]]] = []
         """(node, fan-in of the first, shared, fan-out) where one weight follows another."""
+        self.bends: list[tuple[fx.Node, list[Piece], list[Piece], list[Piece]]] = []
+        """The same where a nonlinear function is between them."""
         self.uses: list[Use] = []
         self.within: dict[tuple[str, str], list[Piece]] = {}
         """What is contracted of a parameter at a node: less than a dimension, it may be."""
@@ -132,9 +147,26 @@ class Tracker:
             self.producer[call.node] = self.producer[source]
             self.before[call.node] = self.before[source]
 
+    def last_product(self, node: fx.Node) -> tuple[list[Piece], bool] | None:
+        """What the last weight before a node contracted; whether it is bent since then."""
+        return (self.before[node], False) if node in self.before else self.bent.get(node)
+
+    def _follow(self, node: fx.Node) -> None:
+        """Norms and elementwise ops keep the axes of the product before them."""
+        found = [last for n in node.all_input_nodes if (last := self.last_product(n)) is not None]
+        alike = found and all(pieces is found[0][0] for pieces, _ in found)
+        if node in self.before or not alike or packet(node) in KEEPING | PARTIAL:
+            return
+        bent = any(bent for _, bent in found) or packet(node) not in NORMS | SCALING | SUMS
+        self.bent[node] = (found[0][0], bent)
+
     def is_weight(self, node: fx.Node) -> bool:
         """Whether a node is weight-like."""
         return node in self.sources
+
+    def is_learned(self, node: fx.Node) -> bool:
+        """Whether parameters have a part in a node's values."""
+        return node in self.sources or node in self.learned_nodes
 
     def use(  # noqa: PLR0913 - each is a way in which an axis can be met
         self,
@@ -161,6 +193,8 @@ class Tracker:
             (parameter,) = self.sources[weight]
             fan_in |= {(parameter, place) for place in places}
             looked_up |= {(parameter, place) for place in index_places}
+        else:
+            fan_in |= {(name, d) for name in self.sources[weight] for d in self.read.get(name, ())}
         self.used.add(call.node.name)
         for name in sorted(self.sources[weight]):
             self.within.setdefault((call.node.name, name), []).extend(contracted)
@@ -177,6 +211,29 @@ class Tracker:
                 )
             )
 
+    def look_up(
+        self, call: Call, table: fx.Node, places: Sequence[int], picks: Iterable[fx.Node]
+    ) -> None:
+        """Note that dimensions of a tensor are looked into, at ``picks``.
+
+        Rows that the model itself chooses (an expert, a code) are weights like any other, and
+        matrices among them are met where they are multiplied; rows that the user's data names are
+        an embedding.
+        """
+        dims = call.dims(table)
+        rows = [piece for place in places for piece in expand(dims[place])]
+        chosen = any(self.is_learned(pick) for pick in picks)
+        said = "chooses from it" if chosen else "looks it up"
+        mark(rows, Reason.SELECTION if chosen else Reason.INDEX, f"{call.node.name} {said}")
+        if not self.is_weight(table):
+            return
+        if not chosen:
+            self.use(call, table, index=rows, index_places=places)
+        elif len(dims) - len(places) > 1:
+            self.chosen[call.node] = table
+        else:
+            self.use(call, table)
+
     def meet(self, call: Call, nodes: Sequence[fx.Node], companion: str | None = None) -> None:
         """Weight-like tensors and activations met elementwise: uses that keep every axis."""
         weights = [n for n in nodes if self.is_weight(n)]
@@ -184,18 +241,27 @@ class Tracker:
             for weight in weights:
                 self.use(call, weight, companion=companion)
 
-    def learned(self, call: Call, node: fx.Node, weight: fx.Node) -> fx.Node | None:
+    def learned(self, call: Call, node: fx.Node, weight: fx.Node) -> tuple[fx.Node, ...]:
         """A parameter where ``weight`` wants data: a learned input, met here."""
         if not (self.is_weight(node) and self.is_weight(weight)):
-            return None
+            return ()
         self.use(call, node)
-        return node
+        return (node,)
 
     def settle(self, node: fx.Node) -> None:
         """Whether a node is an activation or weight-like, from its inputs and uses."""
         inputs = [n for n in node.all_input_nodes if n in self.env]
+        if node in self.chosen:
+            self.sources[node] = self.sources[self.chosen[node]]
+            return
+        if node in self.written:
+            self.sources[node] = self.written[node]
+            return
+        self._follow(node)
         if node.name in self.used or any(n in self.active for n in inputs):
             self.active.add(node)
+            if node.name in self.used or any(self.is_learned(n) for n in inputs):
+                self.learned_nodes.add(node)
             self.env[node] = _bare(self.env[node])
             return
         sources = frozenset[str]().union(*(self.sources.get(n, ()) for n in inputs))
