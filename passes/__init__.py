@@ -4,7 +4,7 @@
 
     preflight    model            -> refusals          lazy, quantized, empty, mixed, not finite
     capture      model, example   -> Program           one ATen graph, the user's own names
-    normalize    Program          -> Program           regions entered, assertions gone
+    normalize    Program          -> Program           regions entered, writes followed
     align        Program, base    -> twins             the base's node for every node
     axes         Program, twins   -> Axes              factor classes, uses of parameters
     roles        Axes             -> ParameterRole     input, hidden, output, vector, scalar

@@ -18,6 +18,7 @@ from torch import fx
 
 from mupfx.core.ops import packet
 from mupfx.core.program import Program
+from mupfx.passes.writes import follow_writes
 from mupfx.tables.linear_ops import KEEPING, PARTIAL
 
 _Values = dict[fx.Node, object]
@@ -42,6 +43,7 @@ def normalize(program: Program) -> Program:
     root = program.graph.owning_module
     for node in program.graph.nodes:
         _copy(graph, node, values, root)
+    follow_writes(graph)
     _forget_values(graph)
     _drop_unread(graph)
     return replace(program, graph=graph)
