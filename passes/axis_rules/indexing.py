@@ -31,8 +31,13 @@ def embedding_bag(tracker: Tracker, call: Call) -> list[Dims]:
     mark(rows, Reason.INDEX, f"{call.node.name} looks it up")
     if tracker.is_weight(weight):
         tracker.use(call, weight, index=expand(rows), index_places=[0])
-    bags = tuple(fresh(size) for size in call.outs[0][:1])
-    return [(*bags, columns), *(tuple(fresh(s) for s in sizes) for sizes in call.outs[1:])]
+    offsets, weights = call.tensor("offsets"), call.tensor("per_sample_weights")
+    if weights is not None:
+        tracker.join(call, call.dims(call["indices"]), call.dims(weights))
+    known = offsets is not None and call.sizes(offsets) == call.outs[0][:1]
+    bags = call.dims(offsets) if known else tuple(fresh(size) for size in call.outs[0][:1])
+    rest = [bags if s == call.outs[0][:1] else tuple(map(fresh, s)) for s in call.outs[1:]]
+    return [(*bags, columns), *rest]
 
 
 def index(tracker: Tracker, call: Call) -> Dims:
@@ -97,6 +102,8 @@ def _taken(
 def index_select(tracker: Tracker, call: Call) -> Dims:
     """One axis looked up by a list of indices."""
     dims = list(call.dims(source(call)))
+    if not dims:
+        return ()
     axis = call["dim"] % len(dims)
     taken = call.dims(call["index"])[0] if call.dims(call["index"]) else ()
     if _by_the_code(tracker, source(call), [call["index"]]):
@@ -240,6 +247,21 @@ def ordered(tracker: Tracker, call: Call) -> Dims:
     return dims
 
 
+def masked(tracker: Tracker, call: Call) -> Dims:
+    """``x[i, j]`` where a mask holds, else a number."""
+    dims = index(tracker, call)
+    tracker.join(call, dims[::-1], call.dims(call["mask"])[::-1])
+    return dims
+
+
+def scattered(tracker: Tracker, call: Call) -> Dims:
+    """``masked_scatter``: entries written where a mask holds."""
+    node, mask = source(call), call["mask"]
+    tracker.join(call, call.dims(node)[::-1], call.dims(mask)[::-1])
+    tracker.meet(call, [node, call["source"]])
+    return call.dims(node)
+
+
 def segments(_: Tracker, call: Call) -> Dims:
     """``segment_reduce``: rows of one axis put together, as many as the data says."""
     dims = list(call.dims(source(call)))
@@ -282,7 +304,9 @@ RULES: Rules = {
     **dict.fromkeys(
         (aten.embedding_bag, aten._embedding_bag, aten._embedding_bag_forward_only), embedding_bag
     ),
-    **dict.fromkeys((aten.index, aten._unsafe_index, aten._unsafe_masked_index), index),
+    **dict.fromkeys((aten.index, aten._unsafe_index), index),
+    aten._unsafe_masked_index: masked,
+    aten.masked_scatter: scattered,
     aten.take: take,
     aten.put: put_flat,
     aten.masked_select: kept,
@@ -300,7 +324,7 @@ RULES: Rules = {
     **dict.fromkeys(
         (
             aten.scatter, aten.scatter_add, aten.scatter_reduce, aten.index_add, aten.index_copy,
-            aten.index_fill, aten.masked_scatter, aten.slice_scatter,
+            aten.index_fill, aten.slice_scatter,
             aten.select_scatter, aten.index_reduce,
         ),
         into,

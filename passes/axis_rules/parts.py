@@ -17,6 +17,7 @@ from mupfx.passes.axis_rules.factors import (
     expand,
     fresh,
     mark,
+    minus,
     part,
     regroup,
 )
@@ -245,20 +246,45 @@ def pad(tracker: Tracker, call: Call) -> Dims:
     """An axis that changed size has the old one as a part."""
     node = source(call)
     result = []
-    for dim, old, new in zip(call.dims(node), call.sizes(node), call.out, strict=True):
-        result.append(dim if old == new else apart(tracker, dim, new))
+    for i, (dim, old, new) in enumerate(
+        zip(call.dims(node), call.sizes(node), call.out, strict=True)
+    ):
+        before = _before(call, len(call.out) - 1 - i, new)
+        after = minus(minus(new, old), before)
+        if old == new:
+            result.append(dim)
+        elif call["pad"] is None or any(n < 0 for n in (*before, *after)):
+            result.append(apart(tracker, dim, new))
+        else:
+            made = [apart(tracker, dim, before), dim, apart(tracker, dim, after)]
+            result.append(whole(made, [before, old, after]))
+            tracker.depends.append((expand(dim), result[-1]))
     return tuple(result)
+
+
+def _before(call: Call, place: int, size: Size) -> Size:
+    """How much a dimension is padded at its beginning, by its place from the last."""
+    lists = (call["pad"] or (), call.at_base("pad") or ())[: len(size)]
+    return tuple(pads[2 * place] if len(pads) > 2 * place else 0 for pads in lists)
 
 
 def difference(tracker: Tracker, call: Call) -> Dims:
     """``diff``: each entry less the one before; what is put before or after lies beside it."""
     dims = call.dims(source(call))
     axis = call["dim"] % len(dims)
-    for node in (call.tensor("prepend"), call.tensor("append")):
+    for node in map(call.tensor, ("prepend", "append")):
         if node is not None:
             theirs = call.dims(node)
             tracker.join(call, dims[:axis], theirs[:axis])
             tracker.join(call, dims[axis + 1 :], theirs[axis + 1 :])
+    return pad(tracker, call)
+
+
+def running(tracker: Tracker, call: Call) -> Dims:
+    """``cumulative_trapezoid``: one entry less; places, if given, lie beside the values."""
+    places = call.tensor("x")
+    if places is not None:
+        tracker.join(call, call.dims(source(call))[::-1], call.dims(places)[::-1])
     return pad(tracker, call)
 
 
@@ -278,6 +304,7 @@ RULES: Rules = {
     **dict.fromkeys(PILED, pile),
     aten.block_diag: blocks,
     aten.diff: difference,
+    aten.cumulative_trapezoid: running,
     aten.glu: glu,
     aten.stack: stack,
     aten._stack: stack,
@@ -286,7 +313,6 @@ RULES: Rules = {
             aten.pad, aten.constant_pad_nd, aten._pad_circular, aten._pad_enum,
             aten.reflection_pad1d, aten.reflection_pad2d, aten.reflection_pad3d,
             aten.replication_pad1d, aten.replication_pad2d, aten.replication_pad3d,
-            aten.cumulative_trapezoid,
         ),
         pad,
     ),

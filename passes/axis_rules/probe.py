@@ -20,6 +20,7 @@ from mupfx.passes.axis_rules.factors import Dim, Dims, Size, expand, fresh, mark
 from mupfx.passes.axis_rules.tracker import CONTRACTED, Tracker
 
 MOST_PARTNERS = 3
+FEW = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Finding:
     """Axes of results that grew, by result and axis."""
     alike: frozenset[Place]
     """Those among them that are exactly as long as the group."""
+    fixed: bool = False
+    """The op takes exactly as many of a few: coordinates, real and imaginary part."""
 
 
 def probe(tracker: Tracker, call: Call) -> Dims | list[Dims] | None:
@@ -76,8 +79,9 @@ def _experiment(bench: Bench, before: Shapes) -> list[Finding] | None:
         if place in settled or place[0] == NUMBERS or size < 2:
             continue
         finding = _alike(bench, before, place, settled) or _along(bench, before, place)
-        if finding is None:
+        if finding is None and size > FEW:
             return None
+        finding = finding or Finding((place,), (), frozenset(), frozenset(), fixed=True)
         settled |= set(finding.group)
         found.append(finding)
     return found
@@ -89,29 +93,58 @@ def _alike(bench: Bench, before: Shapes, place: Place, settled: set[Place]) -> F
     partners = [
         p for p, n in bench.sizes.items() if n == size and p != place and p not in settled
     ]
-    for count in range(min(len(partners), MOST_PARTNERS) + 1):
-        for others in combinations(partners, count):
-            for longer in _longer(size):
-                after = bench.run(dict.fromkeys((place, *others), longer))
-                if after is not None and _comparable(before, after):
-                    group = tuple(p for p in (place, *others) if p[0] != NUMBERS)
-                    moved = _moved(before, after)
-                    return Finding(group, (), moved, _exactly(before, after, moved, size, longer))
+    for group in _groups(place, partners):
+        for longer in _longer(size):
+            if _grown(bench, before, group, longer) is not None:
+                return _smallest(bench, before, group, longer)
     return None
 
 
+def _groups(place: Place, partners: Sequence[Place]) -> Iterator[tuple[Place, ...]]:
+    """The place alone, with one other, with all others, with a few."""
+    yield (place,)
+    yield from ((place, other) for other in partners)
+    if len(partners) > 1:
+        yield (place, *partners)
+    for count in range(2, min(len(partners), MOST_PARTNERS + 1)):
+        yield from ((place, *others) for others in combinations(partners, count))
+
+
+def _smallest(bench: Bench, before: Shapes, group: tuple[Place, ...], longer: int) -> Finding:
+    """Without those that need not grow along."""
+    size, kept = bench.sizes[group[0]], list(group)
+    for other in group[1:] if len(group) > 2 else ():
+        fewer = tuple(p for p in kept if p != other)
+        if _grown(bench, before, fewer, longer) is not None:
+            kept.remove(other)
+    after = _grown(bench, before, tuple(kept), longer) or before
+    moved = _moved(before, after)
+    tensors = tuple(p for p in kept if p[0] != NUMBERS)
+    return Finding(tensors, (), moved, _exactly(before, after, moved, size, longer))
+
+
+def _grown(bench: Bench, before: Shapes, group: Sequence[Place], longer: int) -> Shapes | None:
+    after = bench.run(dict.fromkeys(group, longer))
+    return after if after is not None and _comparable(before, after) else None
+
+
 def _along(bench: Bench, before: Shapes, place: Place) -> Finding | None:
-    """Every place of another length with which the op lets an axis grow: ``35 = 5 x 7``."""
+    """Every place with which the op lets an axis grow by as many times, or as many.
+
+    Such as those of ``35 = 5 x 7`` and ``35 = 20 + 15``.
+    """
     size = bench.sizes[place]
     others: list[Place] = []
     moved: set[Place] = set()
     for partner, length in bench.sizes.items():
         if partner == place or length == size or length < 2:
             continue
-        after = bench.run({place: 2 * size, partner: 2 * length})
-        if after is not None and _comparable(before, after):
-            others.append(partner)
-            moved |= _moved(before, after)
+        for longer, beside in ((2 * size, 2 * length), (size + length, 2 * length)):
+            after = bench.run({place: longer, partner: beside})
+            if after is not None and _comparable(before, after):
+                others.append(partner)
+                moved |= _moved(before, after)
+                break
     if not others:
         return None
     tensors = tuple(p for p in others if p[0] != NUMBERS)
@@ -120,8 +153,8 @@ def _along(bench: Bench, before: Shapes, place: Place) -> Finding | None:
 
 def _longer(size: int) -> Iterator[int]:
     yield from (2 * size, 3 * size, 4 * size)
-    if size % 2 == 0 and size > 2:
-        yield size // 2
+    if size > 2:
+        yield from (size // 2, size - 1)
 
 
 def _comparable(before: Shapes, after: Shapes) -> bool:
@@ -154,7 +187,9 @@ def _apply(
             tracker.join(call, dims[:1], [dim])
         for place in finding.moved:
             result.setdefault(place, []).append((dims[0], place in finding.alike))
-        if not finding.moved:
+        if finding.fixed:
+            mark(dims[0], Reason.PARTS, f"{call.node.name} takes exactly as many")
+        elif not finding.moved:
             gone.append(finding)
     _consume(tracker, call, bench, gone)
     return _results(tracker, call, result, before)
@@ -185,6 +220,7 @@ def _partners(
     A kernel that checks nothing leaves each alone; then those of one length, here and at the
     base, are taken for partners where there is exactly one of them in each of two tensors.
     """
+    floats = [node.meta["val"].dtype.is_floating_point for node in nodes]
     alone: dict[Size, list[Place]] = {}
     for finding in gone:
         if len(finding.group) > 1 or finding.others:
@@ -193,7 +229,7 @@ def _partners(
             i, d = finding.group[0]
             alone.setdefault(call.sizes(nodes[i])[d], []).append((i, d))
     for places in alone.values():
-        if len({i for i, _ in places}) == len(places):
+        if len({i for i, _ in places}) == len(places) and all(floats[i] for i, _ in places):
             yield places, len(places) > 1
         else:
             yield from (([place], False) for place in places)

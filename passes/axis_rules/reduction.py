@@ -51,7 +51,7 @@ def total(tracker: Tracker, call: Call) -> Dims:
 def choose(tracker: Tracker, call: Call) -> Dims:
     """``argmax``: a reduction whose axis is selected from; ``max`` too, if the index is read."""
     dims = call.dims(source(call))
-    for i in _reduced(call, len(dims)) if _selects(call.node) else ():
+    for i in _reduced(call, len(dims)) if dims and _selects(call.node) else ():
         mark(dims[i], Reason.SELECTION, f"{call.node.name} selects along it")
     return reduce(tracker, call)
 
@@ -85,6 +85,14 @@ def both(tracker: Tracker, call: Call) -> list[Dims]:
     return [reduce(tracker, call) for _ in call.outs]
 
 
+def area(tracker: Tracker, call: Call) -> Dims:
+    """``trapezoid``: a reduction; places, if given, lie beside the values."""
+    places = call.tensor("x")
+    if places is not None:
+        tracker.join(call, call.dims(source(call))[::-1], call.dims(places)[::-1])
+    return reduce(tracker, call)
+
+
 def summed_to(tracker: Tracker, call: Call) -> Dims:
     """``sum_to_size``: axes dropped before and left with size one, until the sizes are given."""
     dims = call.dims(source(call))[-len(call.out) or None :] if call.out else ()
@@ -98,13 +106,14 @@ RULES: Rules = {
     **dict.fromkeys((aten.quantile, aten.nanquantile), quantile),
     **dict.fromkeys((aten.aminmax, aten._aminmax), both),
     aten.sum_to_size: summed_to,
+    **dict.fromkeys((aten.trapezoid, aten.trapz), area),
     **dict.fromkeys(
         (
             aten.mean, aten.amax, aten.amin, aten.var, aten.std, aten.prod, aten.any,
             aten.all, aten.norm, aten.linalg_vector_norm, aten.logsumexp, aten.var_mean,
             aten.std_mean, aten.count_nonzero, aten.nanmean, aten.special_logsumexp,
             aten.frobenius_norm, aten.native_norm, aten.linalg__powsum, aten._is_all_true,
-            aten._is_any_true, aten.trapezoid, aten.trapz,
+           aten._is_any_true,
         ),
         reduce,
     ),

@@ -14,7 +14,9 @@ aten = torch.ops.aten
 def unfold(_: Tracker, call: Call) -> Dims:
     """Sliding windows: a spatial axis, and the window last."""
     dims = list(call.dims(source(call)))
-    axis = call["dimension"] % max(len(dims), 1)
+    if not dims:
+        return tuple(fresh(size) for size in call.out)
+    axis = call["dimension"] % len(dims)
     window, count = fresh(call.out[-1]), fresh(call.out[axis])
     for made in (window, count):
         mark(made, Reason.SPATIAL, f"{call.node.name} slides a window")

@@ -38,6 +38,13 @@ def reshape(tracker: Tracker, call: Call) -> Dims:
     return tracker.reshape(call, call.dims(node), call.out)
 
 
+def reshape_as(tracker: Tracker, call: Call) -> Dims:
+    """Axes regrouped into another tensor's."""
+    dims = reshape(tracker, call)
+    tracker.join(call, dims, call.dims(call["other"]))
+    return dims
+
+
 def permute(tracker: Tracker, call: Call) -> Dims:
     """``y[i, j, k] = x[k, i, j]``."""
     tracker.through(call, source(call))
@@ -114,6 +121,11 @@ def expand_to(tracker: Tracker, call: Call) -> Dims:
     return out
 
 
+def expand_as(tracker: Tracker, call: Call) -> Dims:
+    """Axes of size one repeated along another tensor's."""
+    return tracker.broadcast(call, [source(call), call["other"]], call.out)
+
+
 def repeat(tracker: Tracker, call: Call) -> Dims:
     """Each axis ``times x axis``."""
     node = source(call)
@@ -123,7 +135,7 @@ def repeat(tracker: Tracker, call: Call) -> Dims:
     for i, size in enumerate(call.out):
         dim = dims[i - offset] if i >= offset else ()
         had = old[i - offset] if i >= offset else tuple(1 for _ in size)
-        times = fresh(tuple(a // b for a, b in zip(size, had, strict=True)))
+        times = fresh(tuple(a // b if b else 1 for a, b in zip(size, had, strict=True)))
         mark(times, REPEATED, call.node.name)
         result.append((*times, *dim))
     return tuple(result)
@@ -177,12 +189,13 @@ RULES: Rules = {
     aten.view_as_real: as_real,
     **dict.fromkeys(
         (
-            aten.view, aten.reshape, aten._unsafe_view, aten.flatten, aten.unflatten, aten.view_as,
-            aten.reshape_as, aten.ravel, aten._reshape_alias, aten.atleast_1d, aten.atleast_2d,
+            aten.view, aten.reshape, aten._unsafe_view, aten.flatten, aten.unflatten,
+            aten.ravel, aten._reshape_alias, aten.atleast_1d, aten.atleast_2d,
             aten.atleast_3d,
         ),
         reshape,
     ),
+    **dict.fromkeys((aten.view_as, aten.reshape_as), reshape_as),
     aten.permute: permute,
     **dict.fromkeys((aten.transpose, aten.swapaxes, aten.swapdims), transpose),
     **dict.fromkeys((aten.t, aten.numpy_T), reverse),
@@ -190,7 +203,8 @@ RULES: Rules = {
     **dict.fromkeys((aten.movedim, aten.moveaxis), movedim),
     aten.unsqueeze: unsqueeze,
     aten.squeeze: squeeze,
-    **dict.fromkeys((aten.expand, aten.expand_as, aten.broadcast_to), expand_to),
+    **dict.fromkeys((aten.expand, aten.broadcast_to), expand_to),
+    aten.expand_as: expand_as,
     **dict.fromkeys((aten.repeat, aten.tile), repeat),
     aten.repeat_interleave: repeat_interleave,
     **dict.fromkeys((aten.diagonal, aten.linalg_diagonal), diagonal),

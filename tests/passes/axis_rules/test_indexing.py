@@ -20,11 +20,11 @@ LOOKED_UP = [
         lambda i, w: torch.gather(w, 0, i), ints(2, 5), (7, 5),
     ),
     case(
-        "k, n, *v@ d -> m d; index v",
+        "k, n, *v@ d -> n d; index v",
         lambda i, o, w: functional.embedding_bag(i, w, o), ints(6), torch.tensor([0, 4]), (7, 5),
     ),
     case(
-        "k, n, *v@ d -> m d; index v",
+        "k, n, *v@ d -> n d; index v",
         lambda i, o, w: aten._embedding_bag(w, i, o)[0], ints(6), torch.tensor([0, 4]), (7, 5),
     ),
 ]  # fmt: skip
@@ -57,7 +57,7 @@ WRITTEN = [
     case("a b, n -> a b", lambda x, i: x.index_fill(0, i, 1.0), (2, 3), ints(5)),
     case("a b, n, m b -> a b; index a", lambda x, i, s: x.index_put((i,), s), (2, 3), ints(5), (5, 3)),
     case("a b, c, *b -> a b; index a", lambda x, m, s: aten.index_put(x, [m], s), (2, 3), mask(2), (3,)),
-    case("a b, c d, e f -> a b", torch.masked_scatter, (2, 3), mask(2, 3), (5, 7)),
+    case("a b, a b, e f -> a b", torch.masked_scatter, (2, 3), mask(2, 3), (5, 7)),
     case("a b, c b -> a b", lambda x, s: torch.slice_scatter(x, s, 0, 1, 3), (5, 3), (2, 3)),
     case("a b, b -> a b", lambda x, s: torch.select_scatter(x, s, 0, 1), (5, 3), (3,)),
 ]  # fmt: skip
@@ -85,12 +85,12 @@ MORE = [
     case("a b -> a b; selection a", torch.msort, (3, 5)),
     case("a b, n -> m b; input m", lambda x, n: torch.segment_reduce(x, "sum", lengths=n), (6, 3), torch.tensor([2, 4])),
     case("a b, n -> n b; index a", lambda x, i: aten._unsafe_index(x, [i]), (2, 3), ints(5)),
-    case("a b, m c, n -> n b; index a", lambda x, m, i: aten._unsafe_masked_index(x, m, [i, None], 0), (2, 3), mask(5, 3), ints(5)),
+    case("a b, n b, n -> n b; index a", lambda x, m, i: aten._unsafe_masked_index(x, m, [i, None], 0), (2, 3), mask(5, 3), ints(5)),
     case("a b, n, m b -> a b; index a", lambda x, i, s: aten._unsafe_index_put(x, [i], s), (2, 3), ints(5), (5, 3)),
     case("a b, n, m b -> a b; index a", lambda x, i, s: aten._index_put_impl(x, [i], s), (2, 3), ints(5), (5, 3)),
     case("a b, n, m b -> a b", lambda x, i, s: x.index_reduce(0, i, s, "mean"), (2, 3), ints(2), (2, 3)),
     case(
-        "*v@ d, n, o -> b d, k, l, m; index v",
+        "*v@ d, n, o -> o d, k, o, o; index v",
         lambda w, i, o: aten._embedding_bag_forward_only(w, i, o), (7, 5), ints(6), torch.tensor([0, 2, 4]),
     ),
 ]  # fmt: skip
