@@ -78,7 +78,8 @@ def record(  # noqa: PLR0913 - as contract
     others = [i for i in range(len(operands)) if i not in weights]
     for i in weights:
         _note_weight(tracker, call, operands[i], pieces[i], dims[i], shared=shared)
-        _note_bridge(tracker, call, [operands[j][0] for j in others], pieces[i], dims[i])
+        beside = [operands[j][0] for j in others]
+        _note_product(tracker, call, operands[i][0], beside, pieces[i], dims[i])
     for left, right in pairwise(others):
         pair = operands[left][0], operands[right][0]
         if all(node in tracker.active or node in data for node in pair):
@@ -106,20 +107,17 @@ def _note_weight(  # noqa: PLR0913 - everything that is known of one operand
     kept = [p for i, dim in enumerate(dims) if i not in places for p in expand(dim)]
     tracker.use(call, node, contracted=contracted, kept=kept, places=places)
     mark(contracted, CONTRACTED, where)
-    inside = {id(p.factor.root()) for p in contracted}
-    for dim in dims:
-        mark([p for p in dim if id(p.factor.root()) not in inside], MADE, where)
-    tracker.producer[call.node] = min(tracker.sources[node])
 
 
-def _note_bridge(
+def _note_product(  # noqa: PLR0913, PLR0917 - everything that is known of one operand
     tracker: Tracker,
     call: Call,
     others: Sequence[fx.Node],
     contracted: Sequence[Piece],
     dims: Dims,
 ) -> None:
-    """One weight after another: their shared axis may be a rank, or a bottleneck."""
+    weight: fx.Node,
+    """What a weight makes; one weight after another: their shared axis may be a rank."""
     shared = list(contracted)
     inside = {id(p.factor.root()) for p in expand(shared)}
     made = [p for dim in dims for p in expand(dim) if id(p.factor.root()) not in inside]
@@ -127,6 +125,8 @@ def _note_bridge(
         last = tracker.last_product(node)
         if last is not None:
             bridges = tracker.bends if last[1] else tracker.bridges
+    mark(made, MADE, call.node.name)
+    tracker.producer[call.node] = min(tracker.sources[weight])
             bridges.append((call.node, last[0], shared, made))
     tracker.before[call.node] = shared
 
@@ -171,6 +171,9 @@ def by_hand(
         pieces = [p for i in shared for p in expand(call.dims(operands[0])[i - rank])]
         _note_match(tracker, call, (operands[0], operands[1]), pieces)
 
+        others = [n for n in operands if n is not node]
+        if not any(tracker.is_weight(n) for n in others):
+            _note_product(tracker, call, node, others, pieces, call.dims(node))
 
 def labels(count: int, *, start: int = 0) -> str:
     """``count`` labels that no other call with a distant ``start`` has."""

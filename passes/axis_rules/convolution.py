@@ -1,12 +1,14 @@
 """Convolutions: channels are contracted, kernels are spatial, groups cut both channel axes."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import fx
 
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.contraction import contract, labels
-from mupfx.passes.axis_rules.factors import Dim, Dims, expand, fresh, mark
+from mupfx.passes.axis_rules.factors import Dim, Dims, expand, fresh, is_one, mark
 from mupfx.passes.axis_rules.tracker import CONTRACTED, Rules, Tracker
 
 aten = torch.ops.aten
@@ -21,11 +23,20 @@ def convolution(tracker: Tracker, call: Call) -> Dims:
     turned = bool(call["transposed"]) or "transpose" in str(call.node.target)
     out = (_grouped if call["groups"] != 1 else _dense)(tracker, call, x, w, turned=turned)
     lead = call.dims(x)[: _channel(call)]
-    space = tuple(fresh(size) for size in call.out[len(lead) + 1 :])
-    for dim in space:
-        mark(dim, Reason.SPATIAL, f"positions of {call.node.name}")
     _bias(tracker, call, w, out)
-    return (*lead, out, *space)
+    return (*lead, out, *_positions(call, x, w))
+
+
+def _positions(call: Call, x: fx.Node, w: fx.Node) -> Iterator[Dim]:
+    """Positions of the result; a kernel of one that leaves their number leaves the axis too."""
+    extents = call.sizes(w)[2:]
+    for i in range(-len(extents), 0):
+        if is_one(extents[i]) and call.sizes(x)[i] == call.out[i]:
+            yield call.dims(x)[i]
+        else:
+            made = fresh(call.out[i])
+            mark(made, Reason.SPATIAL, f"positions of {call.node.name}")
+            yield made
 
 
 def _channel(call: Call) -> int:

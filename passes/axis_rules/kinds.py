@@ -5,10 +5,12 @@ the base if there is one, and only then conventions, which are answered as ``ass
 grow and head sizes stay, one factor of an axis grows, a narrow linear bottleneck stays.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
+
+from torch import fx
 
 from mupfx.core.vocabulary import Kind, Reason, Status
 from mupfx.passes.axis_rules.factors import Dim, Factor, Piece, expand, partition
@@ -47,6 +49,7 @@ class Facts:
     grow: str
 
 
+Bridge = tuple[fx.Node, list[Piece], list[Piece], list[Piece]]
 Answers = dict[int, Answer]
 """By ``id`` of the root factor; a factor that is absent is still open."""
 
@@ -279,49 +282,76 @@ def _parts(factor: Factor) -> set[int]:
 
 
 def _one_grows(facts: Facts, answers: Answers) -> None:
-    """Of several open factors that stand together, one grows."""
-    sole = sole_fan_in(facts, answers) | _last_open(facts, answers)
-    for group in groups(facts):
+    """Of several open factors that stand together, one grows.
+
+    Small groups decide first, so that the order of parameters means nothing.
+    """
+    sole = sole_fan_in(facts, answers)
+    together = list({tuple(map(id, g)): g for g in groups(facts) if len(g) > 1}.values())
+    beside: dict[int, list[list[Factor]]] = {}
+    for group in together:
+        for factor in group:
+            beside.setdefault(id(factor), []).append(group)
+
+    def softness(factor: Factor) -> int:
+        last = any(_is_last_open(answers, group) for group in beside[id(factor)])
+        return 0 if last or id(factor) in sole else 2 if REPEATED in factor.marks else 1
+
+    for group in sorted(together, key=lambda group: _openness(answers, group)):
         candidates = [f for f in group if id(f) not in answers]
         if len(candidates) < 2:
             continue
-        grows = min(candidates, key=lambda f: _softness(f, sole))
+        grows = min(candidates, key=softness)
         for factor in candidates:
-            if factor is not grows and _softness(factor, sole) > 0:
+            if factor is not grows and softness(factor) > 0:
                 evidence = (
                     f"another factor of the same axis, of size {grows.size[0]}, grows instead"
                 )
                 answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
 
 
-def _last_open(facts: Facts, answers: Answers) -> set[int]:
-    """Factors whose neighbours in some axis were told to stay, so that these must grow."""
-    found = set()
-    for group in groups(facts):
-        known = [answers[id(f)] for f in group if id(f) in answers]
-        last = [f for f in group if id(f) not in answers]
-        if len(last) == 1 and any(a.reason is Reason.GROWTH for a in known):
-            found.add(id(last[0]))
-    return found
+def _openness(answers: Answers, group: Sequence[Factor]) -> tuple[int, list[int]]:
+    """How many of a group are open, and what else tells it from others but its place."""
+    return sum(id(f) not in answers for f in group), [f.size[0] for f in group]
 
 
-def _softness(factor: Factor, sole: set[int]) -> int:
-    if id(factor) in sole:
-        return 0
-    return 2 if REPEATED in factor.marks else 1
+def _is_last_open(answers: Answers, group: Sequence[Factor]) -> bool:
+    """Whether all but one in a group were told to stay, so that this one must grow."""
+    known = [answers[id(f)] for f in group if id(f) in answers]
+    return len(group) - len(known) == 1 and any(a.reason is Reason.GROWTH for a in known)
 
 
 def _bottlenecks(facts: Facts, answers: Answers) -> None:
     """An axis that one weight makes of width and the next contracts to width is a rank."""
-    for node, first, shared, last in facts.tracker.bridges:
+    for node, factor in _narrow(answers, facts.tracker.bridges):
+        evidence = f"a linear bottleneck before {node.name}, narrower than both sides"
+        answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
+
+
+def _narrow(answers: Answers, bridges: Iterable[Bridge]) -> Iterator[tuple[fx.Node, Factor]]:
+    """Open factors between two weights that are shorter than what is open on either side."""
+    for node, first, shared, last in bridges:
         sides = [[f for f in roots(side) if not _is_finite(answers, f)] for side in (first, last)]
-        if not all(sides):
-            continue
-        narrower = min(prod(f.size[0] for f in side) for side in sides)
-        for factor in roots(shared):
-            if id(factor) not in answers and factor.size[0] < narrower:
-                evidence = f"a linear bottleneck before {node.name}, narrower than both sides"
-                answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
+        if all(sides):
+            narrower = min(prod(f.size[0] for f in side) for side in sides)
+            inside = (f for f in roots(shared) if id(f) not in answers)
+            yield from ((node, f) for f in inside if f.size[0] < narrower)
+
+
+def _doubts(facts: Facts, answers: Answers) -> dict[int, str]:
+    """Factors that are width unless the user keeps them: bottlenecks, and rates of growth."""
+    found = {
+        id(f): f"narrower than both sides of it before {node.name}: a bottleneck may stay"
+        for node, f in _narrow(answers, facts.tracker.bends)
+    }
+    for factor in facts.factors:
+        parts = [[f for f in roots(p) if id(f) not in answers] for p in factor.parts.values()]
+        alone = [p[0] for p in parts if len(p) == 1 and not {CONTRACTED, MATCHED} & set(p[0].marks)]
+        widest = max((prod(f.size[0] for f in part) for part in parts), default=0)
+        if CONTRACTED in factor.marks:
+            word = "beside a wider part of one axis: a rate of growth may stay"
+            found |= {id(f): word for f in alone if f.size[0] < widest}
+    return found
 
 
 def _widths(facts: Facts, answers: Answers) -> None:
@@ -338,8 +368,10 @@ def _widths(facts: Facts, answers: Answers) -> None:
         if id(factor) in answers:
             continue
         status = Status.ASSUMED if id(factor) in chosen else Status.CERTAIN
-        evidence = "grows while its neighbour in the axis stays"
+        evidence = doubts.get(id(factor), "grows while its neighbour in the axis stays")
         if status is Status.CERTAIN:
             where = factor.marks.get(CONTRACTED)
             evidence = f"contracted at {where}" if where else "nothing holds it to a fixed size"
         answers[id(factor)] = Answer(Kind.WIDTH, status, None, evidence)
+    doubts = _doubts(facts, answers)
+    chosen |= doubts.keys()

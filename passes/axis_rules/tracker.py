@@ -37,6 +37,8 @@ MADE = "made"
 """Mark of a factor that a parameter makes: its result has it, its input had not."""
 MATCHED = "matched"
 """Mark of a factor that two activations contract."""
+STRAIGHT = KEEPING | PARTIAL | NORMS | SCALING | SUMS
+"""Ops behind which a product is still one, but for its scale."""
 REPEATED = "repeated"
 """Mark of a factor that an expand or repeat made."""
 
@@ -152,12 +154,13 @@ class Tracker:
         return (self.before[node], False) if node in self.before else self.bent.get(node)
 
     def _follow(self, node: fx.Node) -> None:
-        """Norms and elementwise ops keep the axes of the product before them."""
-        found = [last for n in node.all_input_nodes if (last := self.last_product(n)) is not None]
+        """Norms and elementwise ops keep the axes of the one product before them."""
+        known = [self.last_product(n) for n in node.all_input_nodes if n in self.active]
+        found = [last for last in known if last is not None]
         alike = found and all(pieces is found[0][0] for pieces, _ in found)
-        if node in self.before or not alike or packet(node) in KEEPING | PARTIAL:
+        if node in self.before or not alike or len(found) < len(known):
             return
-        bent = any(bent for _, bent in found) or packet(node) not in NORMS | SCALING | SUMS
+        bent = any(bent for _, bent in found) or packet(node) not in STRAIGHT
         self.bent[node] = (found[0][0], bent)
 
     def is_weight(self, node: fx.Node) -> bool:

@@ -10,7 +10,7 @@ from tests.properties.menu import single
 Row = tuple[int, int, int, int, str, int, int]
 """Dimension, start, stop, period, role, fan-in, fan-out, in a model of width 24 with 6 heads."""
 
-HALVES: list[Row] = [(0, 0, 20, 40, "hidden", 24, 20), (0, 20, 40, 40, "hidden", 24, 20)]
+HALVES: list[Row] = [(0, 0, 28, 56, "hidden", 24, 28), (0, 28, 56, 56, "hidden", 24, 28)]
 THIRDS: list[Row] = [(0, n, n + 24, 72, "hidden", 24, 24) for n in (0, 24, 48)]
 MAMBA: list[Row] = [
     (0, 0, 24, 58, "hidden", 24, 24),
@@ -35,7 +35,7 @@ TABLE: list[tuple[str, str, list[Row]]] = [
     (
         "gated interleaved",
         "gate_up.weight",
-        [(0, 0, 1, 2, "hidden", 24, 20), (0, 1, 2, 2, "hidden", 24, 20)],
+        [(0, 0, 1, 2, "hidden", 24, 28), (0, 1, 2, 2, "hidden", 24, 28)],
     ),
     (
         "grouped split",
@@ -93,7 +93,7 @@ TABLE: list[tuple[str, str, list[Row]]] = [
     (
         "joined",
         "mix.weight",
-        [(1, 0, 20, 44, "hidden", 20, 24), (1, 20, 44, 44, "hidden", 24, 24)],
+        [(1, 0, 28, 52, "hidden", 28, 24), (1, 28, 52, 52, "hidden", 24, 24)],
     ),
     ("linear", "only.weight", []),
     ("rotated", "q.weight", []),  # halves of a head that are contracted as one
@@ -118,7 +118,7 @@ def test_parts_in_words() -> None:
     role = found.roles["steps.0.in_proj.weight"]
     assert parts(role.parts, role.shape) == "[0] 2 x hidden 24, 2 x output 2, hidden 6"
     turns = analyze(single("gated interleaved"), base=True)[1].roles["steps.0.gate_up.weight"]
-    assert parts(turns.parts, turns.shape) == "[0] 2 x hidden 20"
+    assert parts(turns.parts, turns.shape) == "[0] 2 x hidden 28"
 
 
 def test_parts_are_written_down_where_there_are_any() -> None:

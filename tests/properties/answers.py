@@ -107,18 +107,17 @@ def wrong(program: Program, found: Mapping[str, Answer], *, certain: bool = Fals
     ]
 
 
-def decomposed(program: Program, scale: int) -> Captured:
-    """The graph in core ATen ops."""
+def decomposed(program: Program, scale: int, whole: Captured) -> Captured:
+    """The graph in core ATen ops, beside the ``whole`` one."""
     model = program.build(scale)
     with torch.no_grad():
         exported = torch.export.export(model, (program.inputs(),), strict=False)
     exported = exported.run_decompositions()
     graph = exported.graph_module.graph
     signature = exported.graph_signature
-    captured = capture(model, (program.inputs(),), {})
     return normalize(
         replace(
-            captured,
+            whole,
             graph=graph,
             parameters=dict(signature.inputs_to_parameters),
             buffers={

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tests.properties.programs import Scope, Step
+from tests.properties.spellings import unflatten
 
 
 def conv(  # noqa: PLR0913, PLR0917 - as torch's
@@ -37,7 +38,7 @@ def grouped(scope: Scope, x: Tensor) -> Tensor:
     """Two groups, channels shuffled between two such layers."""
     n = x.shape[1]
     x = conv(scope, "first", x, n, groups=2).relu()
-    x = x.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2)
+    x = unflatten(x, 1, (2, -1)).transpose(1, 2).flatten(1, 2)
     return conv(scope, "second", x, n, groups=2).relu()
 
 

@@ -23,7 +23,7 @@ class Sizes:
     """Every number in a program; those of the first row grow with the scale."""
 
     heads: int = 3
-    inner: int = 10
+    inner: int = 14
 
     head: int = 4
     batch: int = 2

@@ -1,16 +1,18 @@
 """Steps over sequences ``b t d``: what people write between an embedding and a readout."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from tests.properties.programs import Scope, Step
-from tests.properties.spellings import attend
+from tests.properties.spellings import attend, split, unflatten
 
 
 def heads_of(scope: Scope, x: Tensor) -> Tensor:
     """``b t (h e) -> b h t e``."""
-    return x.unflatten(-1, (-1, scope.sizes.head)).transpose(1, 2)
+    return unflatten(x, -1, (-1, scope.sizes.head)).transpose(1, 2)
 
 
 def merged(x: Tensor) -> Tensor:
@@ -45,12 +47,12 @@ def fused(scope: Scope, x: Tensor, cut: str) -> Tensor:
     y = scope.linear("qkv", x, 3 * width, cuts=(width, width, width))
     q, k, v = {
         "chunk": lambda: y.chunk(3, -1),
-        "split": lambda: y.split(width, -1),
-        "list": lambda: y.split([n, n, n], -1),
+        "split": lambda: split(y, width),
+        "list": lambda: split(y, [n, n, n]),
         "slices": lambda: (y[..., :n], y[..., n : 2 * n], y[..., 2 * n :]),
         "narrow": lambda: tuple(y.narrow(-1, i * n, n) for i in range(3)),
-        "unbind": lambda: y.unflatten(-1, (3, n)).unbind(-2),
-        "select": lambda: tuple(y.unflatten(-1, (3, n))[..., i, :] for i in range(3)),
+        "unbind": lambda: unflatten(y, -1, (3, n)).unbind(-2),
+        "select": lambda: tuple(unflatten(y, -1, (3, n))[..., i, :] for i in range(3)),
         "nested": lambda: (y[..., :n], *y[..., n:].chunk(2, -1)),
         "tail": lambda: (y[..., :n], y[..., n:][..., :n], y[..., n:][..., n:]),
         "tensor_split": lambda: y.tensor_split(3, -1),
@@ -68,7 +70,7 @@ CUTS = (
 def fused_by_head(scope: Scope, x: Tensor) -> Tensor:
     """Query, key and value of one head beside each other."""
     width, head = x.shape[-1], scope.sizes.head
-    y = scope.linear("qkv", x, 3 * width).unflatten(-1, (-1, 3 * head)).transpose(1, 2)
+    y = unflatten(scope.linear("qkv", x, 3 * width), -1, (-1, 3 * head)).transpose(1, 2)
     q, k, v = y.chunk(3, -1)
     return x + scope.linear("out", merged(attend(scope.spelling, q, k, v)), width)
 
@@ -79,12 +81,12 @@ def grouped(scope: Scope, x: Tensor, cut: str) -> Tensor:
     lengths = [2 * width, width, width]
     y = scope.linear("qkv", x, sum(lengths), cuts=lengths)
     if cut == "split":
-        q, k, v = y.split(lengths, -1)
+        q, k, v = split(y, lengths)
     elif cut == "slices":
         q, k, v = y[..., : 2 * width], y[..., 2 * width : 3 * width], y[..., 3 * width :]
     else:
         q, kv = y[..., : 2 * width], y[..., 2 * width :]
-        k, v = kv.split([width, width], -1)
+        k, v = split(kv, [width, width])
     q, k, v = (heads_of(scope, part) for part in (q, k, v))
     k, v = (part.repeat_interleave(2, dim=1) for part in (k, v))
     mixed = merged(attend(scope.spelling, q, k, v))
@@ -96,7 +98,7 @@ def one_key(scope: Scope, x: Tensor) -> Tensor:
     """Many queries, one key and value: rows ``d + 2 e``."""
     width, head = x.shape[-1], scope.sizes.head
     y = scope.linear("qkv", x, width + 2 * head, cuts=(width, head, head))
-    q, k, v = y.split([width, head, head], -1)
+    q, k, v = split(y, [width, head, head])
     k, v = (part.unsqueeze(1) for part in (k, v))
     return x + scope.linear("out", merged(attend(scope.spelling, heads_of(scope, q), k, v)), width)
 
@@ -111,7 +113,7 @@ def gated(scope: Scope, x: Tensor, cut: str) -> Tensor:
         gate, up = {
             "chunk": lambda: y.chunk(2, -1),
             "slices": lambda: (y[..., :inner], y[..., inner:]),
-            "unbind": lambda: y.unflatten(-1, (2, inner)).unbind(-2),
+            "unbind": lambda: unflatten(y, -1, (2, inner)).unbind(-2),
             "interleaved": lambda: (y[..., ::2], y[..., 1::2]),
         }[cut]()
         h = functional.silu(gate) * up
@@ -130,18 +132,18 @@ def state_space(scope: Scope, x: Tensor, cut: str) -> Tensor:
     lengths = [width, width, sizes.state, sizes.state, sizes.heads]
     y = scope.linear("in_proj", x, sum(lengths), cuts=lengths)
     if cut == "split":
-        z, u, b, c, dt = y.split(lengths, -1)
+        z, u, b, c, dt = split(y, lengths)
     else:
-        z, ubc, dt = y.split([width, width + 2 * sizes.state, sizes.heads], -1)
+        z, ubc, dt = split(y, [width, width + 2 * sizes.state, sizes.heads])
         kernel = scope.weight(
             "conv", ubc.shape[-1], 1, sizes.kernel, contracts=(1, 2),
             cuts={0: (width, sizes.state, sizes.state)},
         )  # fmt: skip
         padded = functional.pad(ubc.mT, (sizes.kernel - 1, 0))
         ubc = functional.conv1d(padded, kernel, groups=ubc.shape[-1]).mT
-        u, b, c = ubc.split([width, sizes.state, sizes.state], -1)
+        u, b, c = split(ubc, [width, sizes.state, sizes.state])
     dt = functional.softplus(dt + scope.weight("dt_bias", sizes.heads))
-    u = u.unflatten(-1, (sizes.heads, -1)) * dt[..., None]
+    u = unflatten(u, -1, (sizes.heads, -1)) * dt[..., None]
     mixed = torch.einsum("btn,bsn,bshp->bthp", c, b, u)
     mixed = mixed + u * scope.weight("skip", sizes.heads)[:, None]
     return x + scope.linear("out", mixed.flatten(2) * functional.silu(z), width)
@@ -151,12 +153,12 @@ def latent(scope: Scope, x: Tensor) -> Tensor:
     """Keys and values through a rank, beside a part of its own, as MLA has them."""
     sizes, width = scope.sizes, x.shape[-1]
     a = scope.linear("kv_a", x, sizes.rank + sizes.head, cuts=(sizes.rank, sizes.head))
-    low, turned = a.split([sizes.rank, sizes.head], -1)
+    low, turned = split(a, [sizes.rank, sizes.head])
     low = functional.rms_norm(low, (sizes.rank,), scope.weight("norm", sizes.rank))
-    kv = scope.linear("kv_b", low, 2 * width).unflatten(-1, (-1, 2 * sizes.head)).transpose(1, 2)
+    kv = unflatten(scope.linear("kv_b", low, 2 * width), -1, (-1, 2 * sizes.head)).transpose(1, 2)
     k, v = kv.chunk(2, -1)
     turned = turned.unsqueeze(1).expand(-1, k.shape[1], -1, -1)
-    q = scope.linear("q", x, 2 * width).unflatten(-1, (-1, 2 * sizes.head)).transpose(1, 2)
+    q = unflatten(scope.linear("q", x, 2 * width), -1, (-1, 2 * sizes.head)).transpose(1, 2)
     mixed = attend(scope.spelling, q, torch.cat([k, turned], -1), v)
     return x + scope.linear("out", merged(mixed), width)
 
@@ -220,7 +222,7 @@ def joined_weights(scope: Scope, x: Tensor) -> Tensor:
         scope.weight("gate", inner, width, contracts=(1,)),
         scope.weight("up", inner, width, contracts=(1,)),
     ])  # fmt: skip
-    gate, up = functional.linear(x, w).split([inner, inner], -1)
+    gate, up = split(functional.linear(x, w), [inner, inner])
     return x + scope.linear("down", gate.sigmoid() * up, width)
 
 
@@ -303,13 +305,13 @@ def windows(scope: Scope, x: Tensor) -> Tensor:
 
 def shuffled(scope: Scope, x: Tensor) -> Tensor:
     """Channels of two groups taken in turns."""
-    y = x.unflatten(-1, (2, -1)).transpose(-1, -2).flatten(-2)
+    y = unflatten(x, -1, (2, -1)).transpose(-1, -2).flatten(-2)
     return scope.linear("after", y, x.shape[-1]).tanh()
 
 
 def shuffled_residual(scope: Scope, x: Tensor) -> Tensor:
     """The same, added to what it was."""
-    y = x.unflatten(-1, (2, -1)).transpose(-1, -2).flatten(-2)
+    y = unflatten(x, -1, (2, -1)).transpose(-1, -2).flatten(-2)
     return x + y * scope.weight("gain", x.shape[-1])
 
 
@@ -350,9 +352,9 @@ def experts(scope: Scope, x: Tensor) -> Tensor:
     count, inner, width = scope.sizes.experts, scope.sizes.inner, x.shape[-1]
     chosen = scope.linear("router", x, count).softmax(-1)
     up = scope.weight("up", count, inner, width, contracts=(2,))
-    down = scope.weight("down", count, width, inner, contracts=(0, 2))
+    down = scope.weight("down", count, width, inner, contracts=(2,))
     h = torch.einsum("btd,efd->btef", x, up).relu()
-    return x + torch.einsum("btef,edf,bte->btd", h, down, chosen)
+    return x + (torch.einsum("btef,edf->bted", h, down) * chosen[..., None]).sum(2)
 
 
 def twice(scope: Scope, x: Tensor) -> Tensor:
@@ -402,7 +404,7 @@ def class_token(scope: Scope, x: Tensor) -> Tensor:
 def decay_by_head(scope: Scope, x: Tensor) -> Tensor:
     """One number a head."""
     decay = scope.weight("log", scope.sizes.heads).exp()
-    return (x.unflatten(-1, (scope.sizes.heads, -1)) * decay[:, None]).flatten(2)
+    return (unflatten(x, -1, (scope.sizes.heads, -1)) * decay[:, None]).flatten(2)
 
 
 STEPS: dict[str, Step] = {
@@ -410,24 +412,18 @@ STEPS: dict[str, Step] = {
     "transposed": transposed,
     "mlp": mlp,
     "attention": attention,
-    **{f"fused {cut}": lambda s, x, cut=cut: fused(s, x, cut) for cut in CUTS},
+    **{f"fused {cut}": partial(fused, cut=cut) for cut in CUTS},
     "fused by head": fused_by_head,
-    **{
-        f"grouped {cut}": lambda s, x, cut=cut: grouped(s, x, cut)
-        for cut in ("split", "slices", "nested")
-    },
+    **{f"grouped {cut}": partial(grouped, cut=cut) for cut in ("split", "slices", "nested")},
     "one key": one_key,
     **{
-        f"gated {cut}": lambda s, x, cut=cut: gated(s, x, cut)
+        f"gated {cut}": partial(gated, cut=cut)
         for cut in ("chunk", "slices", "unbind", "interleaved", "glu")
     },
     "separate gate": separate_gate,
-    **{
-        f"state space {cut}": lambda s, x, cut=cut: state_space(s, x, cut)
-        for cut in ("split", "nested")
-    },
+    **{f"state space {cut}": partial(state_space, cut=cut) for cut in ("split", "nested")},
     "latent": latent,
-    **{f"widened {how}": lambda s, x, how=how: widened(s, x, how) for how in ("cat", "pad")},
+    **{f"widened {how}": partial(widened, how=how) for how in ("cat", "pad")},
     "joined": joined,
     "low rank": low_rank,
     "adapted": adapted,
@@ -449,7 +445,7 @@ STEPS: dict[str, Step] = {
     "windows": windows,
     "shuffled": shuffled,
     "shuffled residual": shuffled_residual,
-    **{f"permuted {how}": lambda s, x, how=how: permuted(s, x, how) for how in ("index", "select")},
+    **{f"permuted {how}": partial(permuted, how=how) for how in ("index", "select")},
     "gathered": gathered,
     "pooled": pooled,
     "flattened": flattened,

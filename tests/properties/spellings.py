@@ -62,3 +62,15 @@ ATTENTIONS: Sequence[Callable[[Tensor, Tensor, Tensor], Tensor]] = (
 def attend(spelling: str, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attention over ``b h t e``, in a way that goes with a spelling of products."""
     return ATTENTIONS[list(LINEARS).index(spelling) % len(ATTENTIONS)](q, k, v)
+
+
+def unflatten(x: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
+    """``x.unflatten``, which has no types."""
+    made: Tensor = x.unflatten(dim, sizes)  # type: ignore[no-untyped-call]
+    return made
+
+
+def split(x: Tensor, sizes: int | list[int]) -> tuple[Tensor, ...]:
+    """``x.split`` of the last dimension, which has no types."""
+    made: tuple[Tensor, ...] = x.split(sizes, -1)  # type: ignore[no-untyped-call]
+    return made

@@ -94,7 +94,7 @@ def _coarse(found: dict[str, Answer]) -> dict[str, Answer]:
 @given(programs())
 def test_decomposing_ops_changes_no_answer(program: Program) -> None:
     mine, base = captured(program, 2), captured(program, 1)
-    finer, finer_base = decomposed(program, 2), decomposed(program, 1)
+    finer, finer_base = decomposed(program, 2, mine), decomposed(program, 1, base)
     assert _coarse(infer(finer, finer_base)) == _coarse(infer(mine, base))
     assert _coarse(infer(finer, None)) == _coarse(infer(mine, None))
 

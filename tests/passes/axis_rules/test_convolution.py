@@ -42,7 +42,7 @@ DENSE = [
         lambda x, w: aten._convolution(x, w, None, [1], [0], [1], True, [0], 1, False, False, True, True),
         (2, 3, 11), (3, 7, 5),
     ),
-    case("b i h, *o i' 1' -> b o y; spatial y", functional.conv1d, (2, 3, 11), (7, 3, 1)),
+    case("b i h, *o i' 1' -> b o h", functional.conv1d, (2, 3, 11), (7, 3, 1)),
     case(
         "b i h w, *o i' k' l' -> b o y x; spatial k l x y",
         lambda x, w: functional.conv2d(x, w, padding="same"), (2, 3, 11, 13), (7, 3, 5, 3),
