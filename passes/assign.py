@@ -81,9 +81,11 @@ def _values(role: ParameterRole, ratios: Ratios, branch: tuple[str, Fraction] | 
     fan_in, fan_out = role.fan_in, role.fan_out
     if role.role in {Role.VECTOR, Role.SCALAR}:
         fan_in, fan_out = (), tuple(range(len(role.axes)))
+    both = tuple(d for d in fan_in if d in fan_out) if role.within else ()
+    inside = ratios.of_axis(role.within)
     return {
-        "fan_in": ratios.of_axes(role.axes, fan_in),
-        "fan_out": ratios.of_axes(role.axes, fan_out),
+        "fan_in": ratios.of_axes(role.axes, tuple(d for d in fan_in if d not in both)) * inside,
+        "fan_out": ratios.of_axes(role.axes, fan_out) / inside,
         "depth": branch[1] if branch else Fraction(1),
     }
 

@@ -50,6 +50,7 @@ def _role(
         tied_readout=tied_readout,
         companion=next((use.companion for _, use in found if use.companion), None),
         parts=tuple(_parts(axes, dims, main, whole)),
+        within=main.within,
     )
 
 

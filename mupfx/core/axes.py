@@ -57,6 +57,8 @@ class Use:
     """The user's source line."""
     companion: str | None = None
     """For a bias: the weight it is added beside."""
+    within: Axis = ()
+    """What is contracted of dimensions that are fan-in and fan-out both: of a flat weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +135,5 @@ class ParameterRole:
     """For a bias: the weight it is added beside."""
     parts: tuple[Part, ...] = ()
     """Of a fused parameter: what it is put together of, each with its own role and fans."""
+    within: Axis = ()
+    """What is contracted of dimensions that are fan-in and fan-out both: of a flat weight."""

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from torch import fx
 
+from mupfx.passes.axis_rules import written
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dim, Dims, Piece, expand, mark
 from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, MATCHED, Tracker
@@ -74,6 +75,9 @@ def record(  # noqa: PLR0913 - as contract
             for (_, mine), axes in zip(operands, dims, strict=True)
         ]
         tracker.bridges.append((call.node, sides[0], pieces[0], sides[-1]))
+        return
+    if len(weights) == 1 and written.becomes_weight(call.node):
+        written.write(tracker, call, operands[weights[0]][0], pieces[weights[0]])
         return
     others = [i for i in range(len(operands)) if i not in weights]
     for i in weights:
@@ -191,6 +195,8 @@ def add_bias(tracker: Tracker, call: Call, out: Dims, name: str, weight: fx.Node
     if bias is None:
         return out
     tracker.join(call, out[::-1], call.dims(bias)[::-1])
+    if tracker.is_weight(bias) and call.node in tracker.written:
+        return written.add(tracker, call, out, bias)
     if tracker.is_weight(bias):
         companion = min(tracker.sources[weight]) if tracker.is_weight(weight) else None
         tracker.use(call, bias, companion=companion)

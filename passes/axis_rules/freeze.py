@@ -52,7 +52,9 @@ def freeze(
         classes=_label_heads(classes, groups, matches, repeated),
         nodes=nodes,
         parameters=shown,
-        uses=tuple(_complete(use, facts, answers) for use in tracker.uses),
+        uses=tuple(
+            _with_inside(_complete(use, facts, answers), tracker, name_of) for use in tracker.uses
+        ),
         contractions=matches,
         unknown_ops=dict(tracker.unknown),
         base_shapes=_base_shapes(parameters, roots),
@@ -91,6 +93,13 @@ def _complete(use: Use, facts: Facts, answers: Answers) -> Use:
     rest = (d for d in rank if d not in fan_in and d not in use.index)
     whole = replace(use, fan_in=fan_in, fan_out=tuple(sorted({*rest, *use.fan_out})))
     return _halved(whole, facts, answers)
+
+
+def _with_inside(use: Use, tracker: Tracker, name_of: NameOf) -> Use:
+    """Name what is contracted of dimensions that are fan-in and fan-out both."""
+    both = {(use.parameter, d) for d in set(use.fan_in) & set(use.fan_out)}
+    found = tracker.within.get((use.node, use.parameter), ()) if both else ()
+    return replace(use, within=name_of(tuple(p for p in found if p.origins & both)))
 
 
 def _halved(use: Use, facts: Facts, answers: Answers) -> Use:

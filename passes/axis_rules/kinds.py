@@ -201,13 +201,30 @@ def _as_long_as_a_width(facts: Facts, answers: Answers, fixed: set[int]) -> set[
 
 def groups(facts: Facts) -> list[list[Factor]]:
     """Factors that stand together: in one dimension, or on one side of a contraction."""
-    found = [roots(dim) for dims in facts.parameters.values() for dim in dims]
+    found = [
+        side
+        for name, dims in facts.parameters.items()
+        for d, dim in enumerate(dims)
+        for side in _sides(roots(dim), facts.tracker.halves.get((name, d), ()))
+    ]
     for use in facts.tracker.uses:
         dims = facts.parameters.get(use.parameter, ())
         kept = [d for d in range(len(dims)) if d not in use.fan_in and d not in use.index]
         sides = (use.fan_in, kept) if use.fan_in else ()
-        found += [[f for d in side for f in roots(dims[d])] for side in sides if len(side) > 1]
+        halves = {d: facts.tracker.halves.get((use.parameter, d)) for d in use.fan_in}
+        found += [
+            [f for d in side for f in roots(halves.get(d) or dims[d])]
+            for side in sides
+            if len(side) > 1
+        ]
     return found
+
+
+def _sides(factors: list[Factor], contracted: Iterable[Piece]) -> list[list[Factor]]:
+    """A dimension's factors; what a flat weight contracts of one does not stand with the rest."""
+    gone = {id(f) for f in roots(contracted)}
+    sides = [[f for f in factors if (id(f) in gone) is inside] for inside in (True, False)]
+    return [side for side in sides if side]
 
 
 def sole_fan_in(facts: Facts, answers: Answers) -> set[int]:

@@ -74,6 +74,8 @@ class Tracker:
         self.uses: list[Use] = []
         self.within: dict[tuple[str, str], list[Piece]] = {}
         """What is contracted of a parameter at a node: less than a dimension, it may be."""
+        self.halves: dict[Origin, list[Piece]] = {}
+        """What is contracted of parameter dimensions of which a part lives on."""
         self.used: set[str] = set()
         """Nodes at which a parameter met an activation."""
         self.matches: list[tuple[fx.Node, fx.Node, fx.Node, list[Piece], list[Piece]]] = []
@@ -201,6 +203,9 @@ class Tracker:
         self.used.add(call.node.name)
         for name in sorted(self.sources[weight]):
             self.within.setdefault((call.node.name, name), []).extend(contracted)
+            for d in (d for p, d in fan_in & fan_out if p == name):
+                gone = [piece for piece in contracted if (name, d) in piece.origins]
+                self.halves.setdefault((name, d), []).extend(gone)
             self.uses.append(
                 Use(
                     parameter=name,
