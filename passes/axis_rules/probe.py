@@ -79,12 +79,17 @@ def _experiment(bench: Bench, before: Shapes) -> list[Finding] | None:
         if place in settled or place[0] == NUMBERS or size < 2:
             continue
         finding = _alike(bench, before, place, settled) or _along(bench, before, place)
-        if finding is None and size > FEW:
+        if finding is None and not _takes_exactly(bench, place):
             return None
         finding = finding or Finding((place,), (), frozenset(), frozenset(), fixed=True)
         settled |= set(finding.group)
         found.append(finding)
     return found
+
+
+def _takes_exactly(bench: Bench, place: Place) -> bool:
+    size = bench.sizes[place]
+    return size <= FEW and all(bench.run({place: n}) is None for n in _longer(size))
 
 
 def _alike(bench: Bench, before: Shapes, place: Place, settled: set[Place]) -> Finding | None:
@@ -101,19 +106,17 @@ def _alike(bench: Bench, before: Shapes, place: Place, settled: set[Place]) -> F
 
 
 def _groups(place: Place, partners: Sequence[Place]) -> Iterator[tuple[Place, ...]]:
-    """The place alone, with one other, with all others, with a few."""
-    yield (place,)
-    yield from ((place, other) for other in partners)
-    if len(partners) > 1:
-        yield (place, *partners)
-    for count in range(2, min(len(partners), MOST_PARTNERS + 1)):
+    """The place alone, with a few others, with all of them."""
+    for count in range(min(len(partners), MOST_PARTNERS) + 1):
         yield from ((place, *others) for others in combinations(partners, count))
+    if len(partners) > MOST_PARTNERS:
+        yield (place, *partners)
 
 
 def _smallest(bench: Bench, before: Shapes, group: tuple[Place, ...], longer: int) -> Finding:
     """Without those that need not grow along."""
     size, kept = bench.sizes[group[0]], list(group)
-    for other in group[1:] if len(group) > 2 else ():
+    for other in group[1:] if len(group) > MOST_PARTNERS + 1 else ():
         fewer = tuple(p for p in kept if p != other)
         if _grown(bench, before, fewer, longer) is not None:
             kept.remove(other)
@@ -153,8 +156,7 @@ def _along(bench: Bench, before: Shapes, place: Place) -> Finding | None:
 
 def _longer(size: int) -> Iterator[int]:
     yield from (2 * size, 3 * size, 4 * size)
-    if size > 2:
-        yield from (size // 2, size - 1)
+    yield from (shorter for shorter in (size // 2, size - 1) if shorter > 1)
 
 
 def _comparable(before: Shapes, after: Shapes) -> bool:
