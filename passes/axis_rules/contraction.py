@@ -12,6 +12,7 @@ from torch import fx
 from mupfx.passes.axis_rules import written
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dim, Dims, Piece, expand, mark
+from mupfx.passes.axis_rules.summed import add_up, is_gate, keep
 from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, MATCHED, Tracker
 
 Operand = tuple[fx.Node, str]
@@ -43,6 +44,7 @@ def contract(  # noqa: PLR0913 - an einsum and its two exceptions
                 joined[label] = tracker.merge_origins(joined[label], dim)
             elif dim or label not in joined:
                 joined[label] = dim
+    keep(tracker, call.node, operands, dims, out)
     record(tracker, call, operands, dims, (out, alone), data=data)
     return tuple(joined.get(label, ()) for label in out)
 
@@ -88,6 +90,8 @@ def record(  # noqa: PLR0913 - as contract
         pair = operands[left][0], operands[right][0]
         if all(node in tracker.active or node in data for node in pair):
             _note_match(tracker, call, pair, pieces[left])
+            for mine, other in (pair, pair[::-1]):
+                add_up(tracker, mine, pieces[left] if is_gate(other) else ())
 
 
 def _note_inner(tracker: Tracker, call: Call, contracted: Sequence[Piece]) -> None:
@@ -116,22 +120,21 @@ def _note_weight(  # noqa: PLR0913 - everything that is known of one operand
 def _note_product(  # noqa: PLR0913, PLR0917 - everything that is known of one operand
     tracker: Tracker,
     call: Call,
+    weight: fx.Node,
     others: Sequence[fx.Node],
     contracted: Sequence[Piece],
     dims: Dims,
 ) -> None:
-    weight: fx.Node,
     """What a weight makes; one weight after another: their shared axis may be a rank."""
     shared = list(contracted)
     inside = {id(p.factor.root()) for p in expand(shared)}
     made = [p for dim in dims for p in expand(dim) if id(p.factor.root()) not in inside]
+    mark(made, MADE, call.node.name)
+    tracker.producer[call.node] = min(tracker.sources[weight])
     for node in others:
         last = tracker.last_product(node)
         if last is not None:
-            bridges = tracker.bends if last[1] else tracker.bridges
-    mark(made, MADE, call.node.name)
-    tracker.producer[call.node] = min(tracker.sources[weight])
-            bridges.append((call.node, last[0], shared, made))
+            tracker.bridges.append((call.node, last, shared, made))
     tracker.before[call.node] = shared
 
 
@@ -171,13 +174,13 @@ def by_hand(
         mark(pieces, CONTRACTED, call.node.name)
         tracker.uses = [u for u in tracker.uses if u.node != product.name or not pieces]
         tracker.use(call, node, contracted=pieces)
+        others = [n for n in operands if n is not node]
+        if not any(tracker.is_weight(n) for n in others):
+            _note_product(tracker, call, node, others, pieces, call.dims(node))
     if all(node in tracker.active for node in operands):
         pieces = [p for i in shared for p in expand(call.dims(operands[0])[i - rank])]
         _note_match(tracker, call, (operands[0], operands[1]), pieces)
 
-        others = [n for n in operands if n is not node]
-        if not any(tracker.is_weight(n) for n in others):
-            _note_product(tracker, call, node, others, pieces, call.dims(node))
 
 def labels(count: int, *, start: int = 0) -> str:
     """``count`` labels that no other call with a distant ``start`` has."""

@@ -5,12 +5,10 @@ the base if there is one, and only then conventions, which are answered as ``ass
 grow and head sizes stay, one factor of an axis grows, a narrow linear bottleneck stays.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
-
-from torch import fx
 
 from mupfx.core.vocabulary import Kind, Reason, Status
 from mupfx.passes.axis_rules.factors import Dim, Factor, Piece, expand, partition
@@ -49,7 +47,6 @@ class Facts:
     grow: str
 
 
-Bridge = tuple[fx.Node, list[Piece], list[Piece], list[Piece]]
 Answers = dict[int, Answer]
 """By ``id`` of the root factor; a factor that is absent is still open."""
 
@@ -340,35 +337,15 @@ def _is_last_open(answers: Answers, group: Sequence[Factor]) -> bool:
 
 def _bottlenecks(facts: Facts, answers: Answers) -> None:
     """An axis that one weight makes of width and the next contracts to width is a rank."""
-    for node, factor in _narrow(answers, facts.tracker.bridges):
-        evidence = f"a linear bottleneck before {node.name}, narrower than both sides"
-        answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
-
-
-def _narrow(answers: Answers, bridges: Iterable[Bridge]) -> Iterator[tuple[fx.Node, Factor]]:
-    """Open factors between two weights that are shorter than what is open on either side."""
-    for node, first, shared, last in bridges:
+    for node, first, shared, last in facts.tracker.bridges:
         sides = [[f for f in roots(side) if not _is_finite(answers, f)] for side in (first, last)]
-        if all(sides):
-            narrower = min(prod(f.size[0] for f in side) for side in sides)
-            inside = (f for f in roots(shared) if id(f) not in answers)
-            yield from ((node, f) for f in inside if f.size[0] < narrower)
-
-
-def _doubts(facts: Facts, answers: Answers) -> dict[int, str]:
-    """Factors that are width unless the user keeps them: bottlenecks, and rates of growth."""
-    found = {
-        id(f): f"narrower than both sides of it before {node.name}: a bottleneck may stay"
-        for node, f in _narrow(answers, facts.tracker.bends)
-    }
-    for factor in facts.factors:
-        parts = [[f for f in roots(p) if id(f) not in answers] for p in factor.parts.values()]
-        alone = [p[0] for p in parts if len(p) == 1 and not {CONTRACTED, MATCHED} & set(p[0].marks)]
-        widest = max((prod(f.size[0] for f in part) for part in parts), default=0)
-        if CONTRACTED in factor.marks:
-            word = "beside a wider part of one axis: a rate of growth may stay"
-            found |= {id(f): word for f in alone if f.size[0] < widest}
-    return found
+        if not all(sides):
+            continue
+        narrower = min(prod(f.size[0] for f in side) for side in sides)
+        for factor in roots(shared):
+            if id(factor) not in answers and factor.size[0] < narrower:
+                evidence = f"a linear bottleneck before {node.name}, narrower than both sides"
+                answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
 
 
 def _widths(facts: Facts, answers: Answers) -> None:
@@ -385,10 +362,8 @@ def _widths(facts: Facts, answers: Answers) -> None:
         if id(factor) in answers:
             continue
         status = Status.ASSUMED if id(factor) in chosen else Status.CERTAIN
-        evidence = doubts.get(id(factor), "grows while its neighbour in the axis stays")
+        evidence = "grows while its neighbour in the axis stays"
         if status is Status.CERTAIN:
             where = factor.marks.get(CONTRACTED)
             evidence = f"contracted at {where}" if where else "nothing holds it to a fixed size"
         answers[id(factor)] = Answer(Kind.WIDTH, status, None, evidence)
-    doubts = _doubts(facts, answers)
-    chosen |= doubts.keys()

@@ -65,12 +65,10 @@ class Tracker:
         """Weight whose product an activation is, through views."""
         self.before: dict[fx.Node, list[Piece]] = {}
         """What that weight contracted."""
-        self.bent: dict[fx.Node, tuple[list[Piece], bool]] = {}
-        """The same past norms and elementwise ops, and whether one of them is not a scale."""
+        self.scaled: dict[fx.Node, list[Piece]] = {}
+        """The same past norms and gains."""
         self.bridges: list[tuple[fx.Node, list[Piece], list[Piece], list[Piece]]] = []
         """(node, fan-in of the first, shared, fan-out) where one weight follows another."""
-        self.bends: list[tuple[fx.Node, list[Piece], list[Piece], list[Piece]]] = []
-        """The same where a nonlinear function is between them."""
         self.uses: list[Use] = []
         self.within: dict[tuple[str, str], list[Piece]] = {}
         """What is contracted of a parameter at a node: less than a dimension, it may be."""
@@ -151,19 +149,16 @@ class Tracker:
             self.producer[call.node] = self.producer[source]
             self.before[call.node] = self.before[source]
 
-    def last_product(self, node: fx.Node) -> tuple[list[Piece], bool] | None:
-        """What the last weight before a node contracted; whether it is bent since then."""
-        return (self.before[node], False) if node in self.before else self.bent.get(node)
+    def last_product(self, node: fx.Node) -> list[Piece] | None:
+        """What the last weight before a node contracted, if nothing bends its product."""
+        return self.before.get(node, self.scaled.get(node))
 
     def _follow(self, node: fx.Node) -> None:
-        """Norms and elementwise ops keep the axes of the one product before them."""
+        """Norms and gains keep the axes of the one product before them."""
         known = [self.last_product(n) for n in node.all_input_nodes if n in self.active]
-        found = [last for last in known if last is not None]
-        alike = found and all(pieces is found[0][0] for pieces, _ in found)
-        if node in self.before or not alike or len(found) < len(known):
-            return
-        bent = any(bent for _, bent in found) or packet(node) not in STRAIGHT
-        self.bent[node] = (found[0][0], bent)
+        straight = node not in self.before and packet(node) in STRAIGHT
+        if straight and known and known[0] is not None and all(k is known[0] for k in known):
+            self.scaled[node] = known[0]
 
     def is_weight(self, node: fx.Node) -> bool:
         """Whether a node is weight-like."""
