@@ -110,7 +110,8 @@ def test_convert_rescales_the_values_that_the_class_draws(tmp_path: Path) -> Non
         weights["model.embed_tokens.weight"], model.state_dict()["model.embed_tokens.weight"]
     )
     torch.testing.assert_close(weights[inner], model.state_dict()[inner] * 0.5**0.5)
-    assert mupfx.Plan.from_dict(json.loads((tmp_path / "plan.json").read_text()))
+    plan = mupfx.Plan.from_dict(json.loads((tmp_path / "plan.json").read_text()))
+    assert plan.parameters[inner].role == "hidden"
 
 
 def test_seventy_billion_parameters_are_shapes_alone_unless_values_are_asked_for() -> None:

@@ -91,7 +91,7 @@ def bert(scale: int = 2) -> Built:
     return model, (), {"input_ids": tokens(VOCABULARY, 2, 11)}
 
 
-def t5(scale: int = 2) -> Built:
+def t5(scale: int = 2, *, layers: int = 2) -> Built:
     """T5: relative bias shared by a stack's layers, tied head; 5 heads of 7 off a stream of 23."""
     model = _build(
         "T5ForConditionalGeneration",
@@ -101,7 +101,7 @@ def t5(scale: int = 2) -> Built:
         d_kv=7,
         d_ff=57 * scale,
         num_heads=5 * scale,
-        num_layers=2,
+        num_layers=layers,
         relative_attention_num_buckets=18,
         decoder_start_token_id=0,
     )
@@ -128,7 +128,7 @@ def vit(scale: int = 2) -> Built:
     return model, (), {"pixel_values": floats(2, 3, 24, 24)}
 
 
-def mixtral(scale: int = 2) -> Built:
+def mixtral(scale: int = 2, *, layers: int = 2) -> Built:
     """Mixtral: 7 experts, 3 of them a token; 3 kv heads of 10 shared by 2.
 
     The grouped product wants rows of multiples of 16 bytes: hence 72 and 28.
@@ -139,7 +139,7 @@ def mixtral(scale: int = 2) -> Built:
         vocab_size=VOCABULARY,
         hidden_size=72 * scale,
         intermediate_size=28 * scale,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=6 * scale,
         num_key_value_heads=3 * scale,
         head_dim=10,
