@@ -65,9 +65,14 @@ def capture(
 
 
 def from_here(frontend: str) -> tuple[str, ...]:
-    """A frontend and those after it."""
+    """The frontends that give a graph of the same kind, and those after them."""
     names = tuple(FRONTENDS)
-    return names[names.index(frontend) :]
+    return names[names.index(kind_of(frontend)) :]
+
+
+def kind_of(frontend: str) -> str:
+    """What graphs are alike by: an export after a run is an export."""
+    return frontend.partition(" ")[0]
 
 
 def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
@@ -150,6 +155,7 @@ def _program(
         tied=shared,
         unreached=tuple(name for name in shapes if name not in reached),
         refused=refused,
+        outside=traced.outside,
     )
 
 

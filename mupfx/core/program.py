@@ -34,6 +34,8 @@ class Program:
     """Parameters that the example never touched."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Ways of capturing that were tried before, and why each did not do."""
+    outside: tuple[str, ...] = ()
+    """Placeholders of constants that neither torch nor the model made, such as numpy's."""
 
     def __str__(self) -> str:
         """One line a node."""

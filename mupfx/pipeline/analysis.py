@@ -17,7 +17,8 @@ from mupfx.core.vocabulary import Kind, Status
 from mupfx.errors import AnalysisError, BaseError
 from mupfx.passes.align import Twins, align, shapes_by_uses
 from mupfx.passes.axes import infer_axes
-from mupfx.passes.capture import capture, from_here
+from mupfx.passes.capture import capture, from_here, kind_of
+from mupfx.passes.certainty import doubt
 from mupfx.passes.layers import require_even_growth
 from mupfx.passes.lint import lint
 from mupfx.passes.normalize import normalize
@@ -52,6 +53,8 @@ def run_analysis(
     if twins:
         _require_agreement(axes)
     axes = _label_streams(axes, find_streams(program, axes))
+    if beside is None:
+        axes = doubt(program, axes, find_streams(program, axes))
     axes = with_overrides(axes, options.overrides)
     streams = find_streams(program, axes)
     ratios = None if base is None else _ratios(base, axes, streams)
@@ -85,8 +88,11 @@ def _captured(
     if base is None or base.model is None:
         return mine, None
     theirs = capture(base.model, args, kwargs, frontends=from_here(mine.frontend))
-    if theirs.frontend != mine.frontend:
-        mine = capture(model, args, kwargs, frontends=from_here(theirs.frontend))
+    while kind_of(mine.frontend) != kind_of(theirs.frontend):
+        if theirs.frontend in from_here(mine.frontend):
+            mine = capture(model, args, kwargs, frontends=from_here(theirs.frontend))
+        else:
+            theirs = capture(base.model, args, kwargs, frontends=from_here(mine.frontend))
     return mine, normalize(theirs)
 
 
@@ -222,6 +228,11 @@ def _constants(twins: Twins, sites: Sequence[Site]) -> list[str]:
 def _findings(program: Program, axes: Axes, ratios: Ratios | None) -> list[str]:
     found = [f"{name} is never reached by the example" for name in program.unreached]
     found += list(axes.unknown_ops.values())
+    found += [
+        f"numbers that did not come from torch are taken as constants: {source_line(node)}"
+        for node in program.graph.nodes
+        if node.name in program.outside
+    ]
     found += [f"two axes should be equal and are not: {text}" for text in axes.conflicts]
     if ratios is not None:
         found += ratios.findings

@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from mupfx.passes.frontends.answers import Answers
 from mupfx.passes.frontends.bodies import require_ops
-from mupfx.passes.frontends.traced import Subject, Traced
+from mupfx.passes.frontends.traced import Subject, Traced, numbers
 from mupfx.passes.frontends.untouched import unwritten
 from mupfx.passes.frontends.values import tensors
 
@@ -86,8 +86,4 @@ def _constants(
     """Values of buffers and literals that are one number each, by placeholder."""
     values = {**exported.constants, **exported.state_dict}
     found = {place: values.get(name) for place, name in places.items()}
-    return {
-        place: value.item()
-        for place, value in found.items()
-        if isinstance(value, torch.Tensor) and value.numel() == 1 and not value.is_meta
-    }
+    return numbers({k: v if isinstance(v, torch.Tensor) else None for k, v in found.items()})

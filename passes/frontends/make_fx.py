@@ -16,9 +16,9 @@ from torch.overrides import TorchFunctionMode
 
 from mupfx.passes.frontends.bodies import require_ops
 from mupfx.passes.frontends.places import Places, Stack
-from mupfx.passes.frontends.traced import OutOfTraceError, Subject, Traced, like
+from mupfx.passes.frontends.traced import OutOfTraceError, Subject, Traced, like, numbers
 from mupfx.passes.frontends.untouched import unwritten
-from mupfx.passes.frontends.values import named_inputs, tensors
+from mupfx.passes.frontends.values import kept, named_inputs, tensors
 
 LEAVING = frozenset({torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.__dlpack__})
 """Functions through which other libraries see a tensor's memory."""
@@ -60,11 +60,7 @@ def _made(subject: Subject, *, whole: bool) -> Traced:
         parameters=named[0],
         buffers=named[1] | {place: place for place in constants},
         inputs=tuple(named[2]),
-        constants={
-            place: value.item()
-            for place, value in values.items()
-            if value.numel() == 1 and not value.is_meta
-        },
+        constants=numbers(values),
     )
 
 
@@ -123,7 +119,7 @@ def _said_to_compile() -> Iterator[None]:
 
 def _constants(module: fx.GraphModule, model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """Tensors kept in the graph, made placeholders."""
-    graph, own = module.graph, _attributes(model)
+    graph, own = module.graph, kept(model)
     for node in [n for n in graph.nodes if n.op == "get_attr"]:
         value = getattr(module, str(node.target))
         if not isinstance(value, torch.Tensor):
@@ -145,9 +141,3 @@ def _require_traced(node: fx.Node, value: torch.Tensor, own: set[int]) -> None:
         raise OutOfTraceError(
             f"a tensor of {list(value.shape)} came back from outside torch, and looks constant"
         )
-
-
-def _attributes(model: nn.Module) -> set[int]:
-    """Tensors that modules keep without having registered them."""
-    kept = (value for module in model.modules() for value in vars(module).values())
-    return {id(tensor) for value in kept for tensor in tensors(value)}

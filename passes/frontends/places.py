@@ -2,7 +2,7 @@
 
 Hooks on all modules at once keep the stack while a ``Places`` is open; they are gone afterwards::
 
-    nn_module_stack  {"layers.0.attn": ("layers.0.attn", "my.net.Attention")}
+    nn_module_stack  {"model.layers.0": ("model.layers.0", "my.net.Block")}
     stack_trace      File "net.py", line 12, in forward  h = self.q(x)
 """
 
@@ -10,6 +10,7 @@ import inspect
 import linecache
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -27,7 +28,7 @@ class Places:
     def __init__(self, model: nn.Module, tell: Callable[[Stack], None] | None = None) -> None:
         self.tell = tell
         """Called with the new stack whenever it changes."""
-        self.names = {id(module): name for name, module in model.named_modules()}
+        self.names = {id(m): f"model.{name}" for name, m in model.named_modules()}
         self.stacks: list[Stack] = [{}]
 
     @contextmanager
@@ -72,11 +73,16 @@ def stack_trace() -> str:
         if not is_ours(path):
             code = linecache.getline(path, line).strip()
             found.append(f'  File "{path}", line {line}, in {frame.f_code.co_name}\n    {code}\n')
+        elif found and path.startswith(OURS):
+            break  # below what we called stands who called us
         frame = frame.f_back
     return "".join(reversed(found))
 
 
+OURS = str(Path(__file__).parents[2])
+TORCH = str(Path(nn.__file__).parents[1])
+
+
 def is_ours(path: str) -> bool:
     """Whether a file is torch's, this package's, or no file."""
-    plain = path.replace("\\", "/")
-    return plain.startswith("<") or any(f"/{p}/" in plain for p in ("torch", "mupfx", "passes"))
+    return path.startswith(("<", OURS, TORCH))

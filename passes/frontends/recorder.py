@@ -18,11 +18,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mupfx.passes.frontends.bodies import entered
 from mupfx.passes.frontends.ledger import Ledger
 from mupfx.passes.frontends.places import Places, stack_trace
-from mupfx.passes.frontends.traced import Subject, Traced, like
+from mupfx.passes.frontends.traced import Subject, Traced, like, numbers
 from mupfx.passes.frontends.untouched import unwritten
-from mupfx.passes.frontends.values import named_inputs, tensors
+from mupfx.passes.frontends.values import kept, named_inputs, tensors
 
 aten = torch.ops.aten
+
+LEAVING = aten.resolve_neg.default
+"""What ``Tensor.numpy`` asks of torch before it hands over the memory."""
 
 
 def record(subject: Subject) -> Traced:
@@ -75,12 +78,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.buffers: dict[str, str] = {}
         self.inputs: list[str] = []
         self.constants: dict[str, float] = {}
+        self.own: set[int] = set()
+        self.left = False
+        """Whether numbers left torch, which may come back from numpy."""
+        self.outside: list[str] = []
         self.first: fx.Node | None = None
         """The first op: placeholders come before it."""
 
     def start(self, subject: Subject) -> None:
         """Placeholders of everything that is there before the run."""
         model = subject.model
+        self.own = kept(model)
         for name, parameter in model.named_parameters():
             node = self._placeholder(f"p_{name}", parameter)
             self.parameters[node.name] = name
@@ -93,7 +101,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def finish(self, out: Sequence[torch.Tensor]) -> Traced:
         """The graph, with the tensors that the model returned."""
         self.graph.output(tuple(self._node(tensor) for tensor in out))
-        return Traced(self.graph, self.parameters, self.buffers, tuple(self.inputs), self.constants)
+        return Traced(
+            self.graph,
+            self.parameters,
+            self.buffers,
+            tuple(self.inputs),
+            self.constants,
+            tuple(self.outside),
+        )
 
     def __torch_dispatch__(
         self,
@@ -108,6 +123,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if inside is not None:
             with self:
                 return inside()
+        self.left = self.left or func is LEAVING
         nodes = self._arguments(args), self._arguments(given)
         out = func(*args, **given)
         if _gives_something(func, (args, given), out):
@@ -151,7 +167,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(found, fx.Node):
             return found
         if found is None:
-            return self._buffer("constant", "", tensor)
+            return self._constant(tensor)
         size, value = list(tensor.shape), like(tensor)
         node = (
             self._op(aten.view.default, ((found.source, size), {}), value)
@@ -161,11 +177,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.ledger.note(tensor, node)
         return node
 
+    def _constant(self, tensor: torch.Tensor) -> fx.Node:
+        """A tensor never seen, which is told of where numpy may have computed it."""
+        node = self._buffer("constant", "", tensor)
+        real = tensor.dtype.is_floating_point or tensor.dtype.is_complex
+        if self.left and real and tensor.numel() > 1 and id(tensor) not in self.own:
+            node.meta["stack_trace"] = stack_trace()
+            self.outside.append(node.name)
+        return node
+
     def _buffer(self, wanted: str, name: str, tensor: torch.Tensor) -> fx.Node:
         node = self._placeholder(wanted, tensor)
         self.buffers[node.name] = name or node.name
-        if tensor.numel() == 1 and not tensor.is_meta:
-            self.constants[node.name] = tensor.item()
+        self.constants |= numbers({node.name: tensor})
         return node
 
     def _placeholder(self, wanted: str, tensor: torch.Tensor) -> fx.Node:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch._subclasses.fake_tensor import FakeTensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Traced:
     inputs: tuple[str, ...]
     constants: Mapping[str, float] = field(default_factory=dict)
     """Buffers and constants that are one number, by placeholder."""
+    outside: tuple[str, ...] = ()
+    """Constants that neither torch nor the model made."""
 
 
 Frontend = Callable[[Subject], Traced]
@@ -49,3 +52,14 @@ def like(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.layout is not torch.strided:
         return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+def numbers(tensors: Mapping[str, torch.Tensor | None]) -> dict[str, float]:
+    """Values of those that hold one number each, where there are values."""
+    return {
+        name: tensor.item()
+        for name, tensor in tensors.items()
+        if tensor is not None
+        and tensor.numel() == 1
+        and not (tensor.is_meta or isinstance(tensor, FakeTensor))
+    }

@@ -46,6 +46,12 @@ def named_inputs(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
     return list({id(tensor): (name, tensor) for name, tensor in reversed(found)}.values())[::-1]
 
 
+def kept(model: nn.Module) -> set[int]:
+    """Identities of tensors that modules keep, registered or not."""
+    held = (value for module in model.modules() for value in vars(module).values())
+    return {id(tensor) for value in held for tensor in tensors(value)}
+
+
 def _walk(name: str, value: object, seen: set[int], *, closed: bool) -> Iterator[Named]:
     """Tensors below a value; with ``closed``, also in objects that nobody described."""
     if isinstance(value, torch.Tensor):

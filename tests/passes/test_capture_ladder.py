@@ -1,16 +1,23 @@
 """The ladder of frontends: each situation is captured, by which of them, and rightly."""
 
 import warnings
+import weakref
 
 import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import mupfx
+from mupfx.core.program import module_of, source_line
 from mupfx.errors import CaptureError
 from mupfx.passes.capture import capture
 from mupfx.passes.frontends import FRONTENDS
 from mupfx.passes.frontends.values import tensors
+from mupfx.passes.normalize import normalize
 from tests.fingerprint import fingerprint
-from tests.passes.situations import SITUATIONS, Situation
+from tests.passes.situations import SITUATIONS, Bare, Net, Situation, ends, plain, x
+
+Tensor = torch.Tensor
 
 TAKEN_BY = {
     "export after a run": {
@@ -112,3 +119,94 @@ def test_the_recorder_takes_everything() -> None:
         model, args, kwargs = built(name)
         taken[name] = capture(model, args, kwargs, frontends=("recorder",)).frontend
     assert set(taken.values()) == {"recorder"}
+
+
+def test_numbers_from_outside_are_told() -> None:
+    def way(m: Net, x: Tensor) -> Tensor:
+        h = m.a(x).detach().numpy()
+        return ends(m, torch.from_numpy(h * 2))
+
+    found = mupfx.analyze(Net(way), x())
+    (told,) = [text for text in found.findings if "constants" in text]
+    assert told.endswith("return ends(m, torch.from_numpy(h * 2))")
+    assert not mupfx.analyze(*built("numpy and back")[:2]).program.outside
+
+
+def test_the_recorder_keeps_no_activation() -> None:
+    gone: list[bool] = []
+
+    def way(m: Net, x: Tensor) -> Tensor:
+        h = m.a(x)
+        first = weakref.ref(h)
+        h = torch.tanh(m.b(h))
+        gone.append(first() is None)
+        out: Tensor = m.c(h)
+        return out
+
+    capture(Net(way), (x(),), {}, frontends=("recorder",))
+    assert gone == [True]
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_nodes_name_the_users_modules_and_lines(frontend: str) -> None:
+    if frontend == "export after a run":
+        return
+    program = normalize(capture(Bare(), (x(),), {}, frontends=(frontend,)))
+    layers = [node for node in program.graph.nodes if node.target is torch.ops.aten.linear.default]
+    assert [module_of(node) for node in layers] == ["a", "b", "c"]
+    (line,) = {source_line(node) for node in layers}
+    assert line.startswith("situations.py:")
+    assert line.endswith("out: Tensor = self.c(torch.tanh(self.b(self.a(x))))")
+
+
+def test_on_meta_every_frontend_works_without_values() -> None:
+    model, inputs = Net(plain).to("meta"), x()
+    for frontend in ("export", "make_fx", "recorder"):
+        found = capture(model, (inputs,), {}, frontends=(frontend,))
+        assert found.unreached == ()
+
+
+def test_under_a_fake_mode() -> None:
+    with FakeTensorMode():
+        model, inputs = Net(plain), x()
+        found = capture(model, (inputs,), {})
+    assert found.unreached == ()
+
+
+def test_what_each_frontend_stopped_at_is_kept() -> None:
+    model, args, kwargs = built("a packed sequence")
+    assert list(capture(model, args, kwargs).refused) == ["export", "export after a run", "make_fx"]
+
+
+def test_names_are_those_of_the_wrapper() -> None:
+    model, args, _ = built("data parallel")
+    assert "module.a.weight" in mupfx.analyze(model, args).roles
+    model, args, _ = built("compiled")
+    assert "_orig_mod.a.weight" in mupfx.analyze(model, args).roles
+
+
+def test_a_base_is_captured_in_the_same_way() -> None:
+    """The base alone could be exported: it never asks for the value."""
+
+    def way(m: Net, x: Tensor) -> Tensor:
+        far = x.sum() > 1e9
+        if m.a.out_features > 8 and far:
+            raise ValueError
+        return plain(m, x)
+
+    for widths, frontend in (((16, 8), "export after a run"), ((8, 16), "export")):
+        model, base = (Net(way, width) for width in widths)
+        found = mupfx.analyze(model, x(), base=base)
+        assert found.program.frontend == frontend
+        assert found.ratios is not None
+
+
+def test_a_base_that_needs_the_recorder_takes_the_model_along() -> None:
+    def way(m: Net, x: Tensor) -> Tensor:
+        h = m.a(x)
+        scale = float(h.detach().numpy().std()) if m.a.out_features < 16 else float("nan")
+        return ends(m, h * (scale if scale == scale else 1.0))  # noqa: PLR0124
+
+    found = mupfx.analyze(Net(way, 16), x(), base=Net(way, 8))
+    assert found.program.frontend == "recorder"
+    assert found.ratios is not None
