@@ -9,6 +9,7 @@ from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call, is_tensor
 from mupfx.passes.axis_rules.contraction import by_hand
 from mupfx.passes.axis_rules.factors import Dims, is_one, mark
+from mupfx.passes.axis_rules.summed import add_up
 from mupfx.passes.axis_rules.tracker import Rules, Tracker
 from mupfx.passes.axis_rules.view import source
 
@@ -45,6 +46,8 @@ def total(tracker: Tracker, call: Call) -> Dims:
         operands = [n for n in product.all_input_nodes if n in tracker.env]
         gone = _reduced(call, len(call.dims(product)))
         by_hand(tracker, call, product, operands, gone)
+    dims = call.dims(product)
+    add_up(tracker, product, [p for i in _reduced(call, len(dims)) if dims for p in dims[i]])
     return reduce(tracker, call)
 
 

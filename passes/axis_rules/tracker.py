@@ -61,6 +61,8 @@ class Tracker:
         """Products that are used as weights, and the parameters behind them."""
         self.read: dict[str, set[int]] = {}
         """Dimensions of these parameters that were contracted on the way."""
+        self.blocks: dict[fx.Node, list[Piece]] = {}
+        """Axes that a product shares with both its weight and its activation."""
         self.producer: dict[fx.Node, str] = {}
         """Weight whose product an activation is, through views."""
         self.before: dict[fx.Node, list[Piece]] = {}
