@@ -15,8 +15,10 @@ from mupfx.core.vocabulary import Kind, Role, Status
 from mupfx.passes.align import align
 from mupfx.passes.axes import infer_axes
 from mupfx.passes.capture import capture
+from mupfx.passes.certainty import doubt
 from mupfx.passes.normalize import normalize
 from mupfx.passes.roles import assign_roles
+from mupfx.passes.streams import find_streams
 from tests.properties.programs import Program, Truth, truths
 
 Names = Callable[[str], str]
@@ -80,6 +82,8 @@ def captured(program: Program, scale: int) -> Captured:
 def infer(mine: Captured, base: Captured | None) -> dict[str, Answer]:
     """Answers of the axis and role passes alone, from graphs."""
     axes = infer_axes(mine, twins=align(mine, base) if base is not None else {})
+    if base is None:
+        axes = doubt(mine, axes, find_streams(mine, axes))
     return answers(axes, assign_roles(mine, axes), mine.shapes)
 
 
