@@ -13,8 +13,8 @@ from mupfx.core.base import Ratios
 from mupfx.core.ops import constant_factor
 from mupfx.core.program import Program, source_line
 from mupfx.core.structure import Site, Streams
-from mupfx.core.vocabulary import Kind, Status
-from mupfx.errors import AnalysisError, BaseError
+from mupfx.core.vocabulary import Kind, Reason, Status
+from mupfx.errors import AnalysisError, BaseError, CaptureError
 from mupfx.passes.align import Twins, align, shapes_by_uses
 from mupfx.passes.axes import infer_axes
 from mupfx.passes.capture import capture, from_here, kind_of
@@ -46,7 +46,7 @@ def run_analysis(
     options: Options,
 ) -> Analysis:
     """Capture, normalise, and infer axes, roles, streams, sites and growth."""
-    captured, beside = _captured(model, args, kwargs, base)
+    captured, beside, base = _captured(model, args, kwargs, base)
     program = normalize(captured)
     base, twins = _line_up(base, program, beside, options)
     axes = infer_axes(program, twins=twins, grow=options.grow)
@@ -54,12 +54,12 @@ def run_analysis(
         _require_agreement(axes)
     axes = _label_streams(axes, find_streams(program, axes))
     if beside is None:
-        axes = doubt(program, axes, find_streams(program, axes))
+        axes = doubt(axes, find_streams(program, axes))
     axes = with_overrides(axes, options.overrides)
     streams = find_streams(program, axes)
     ratios = None if base is None else _ratios(base, axes, streams)
-    if ratios is not None:
-        axes = _with_base(axes, ratios)
+    if base is not None and ratios is not None:
+        axes = _with_base(axes, base, ratios)
         ratios = replace(ratios, depth=_depths(streams, beside, options))
         require_even_growth(program, axes, streams, ratios)
     roles = assign_roles(program, axes)
@@ -82,18 +82,27 @@ def _require_sound(program: Program, axes: Axes) -> None:
 
 def _captured(
     model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], base: Given | None
-) -> tuple[Program, Program | None]:
-    """The model's graph, and its base's in the same way: ways differ in what ops they show."""
+) -> tuple[Program, Program | None, Given | None]:
+    """The model's graph, and its base's in the same way: ways differ in what ops they show.
+
+    Inputs may be as wide as the model. A base that does not run on them is read for its shapes.
+    """
     mine = capture(model, args, kwargs)
     if base is None or base.model is None:
-        return mine, None
-    theirs = capture(base.model, args, kwargs, frontends=from_here(mine.frontend))
+        return mine, None, base
+    try:
+        theirs = capture(base.model, args, kwargs, frontends=from_here(mine.frontend))
+    except CaptureError:
+        shapes = {name: tuple(p.shape) for name, p in base.model.named_parameters()}
+        if shapes.keys() != mine.shapes.keys() or shapes == mine.shapes:
+            raise
+        return mine, None, Given(shapes=shapes)
     while kind_of(mine.frontend) != kind_of(theirs.frontend):
         if theirs.frontend in from_here(mine.frontend):
             mine = capture(model, args, kwargs, frontends=from_here(theirs.frontend))
         else:
             theirs = capture(base.model, args, kwargs, frontends=from_here(mine.frontend))
-    return mine, normalize(theirs)
+    return mine, normalize(theirs), base
 
 
 def _line_up(
@@ -132,15 +141,21 @@ def _ratios(base: Given, axes: Axes, streams: Streams) -> Ratios:
     return of_shapes(axes, base.shapes or {})
 
 
-def _with_base(axes: Axes, ratios: Ratios) -> Axes:
-    """What the base settles: a factor that grew is width, and one that was told a size too."""
+def _with_base(axes: Axes, base: Given, ratios: Ratios) -> Axes:
+    """What the base settles: what grew is width; with all shapes given, what did not stays."""
     classes = dict(axes.classes)
+    settles = base.shapes is not None and any(r != 1 for r in ratios.classes.values())
     for name, ratio in ratios.classes.items():
         found = classes[name]
-        if ratio != 1 and found.kind is Kind.FINITE:
+        if ratio != 1 and (settles or found.kind is Kind.FINITE):
             classes[name] = replace(
                 found, kind=Kind.WIDTH, status=Status.CERTAIN, reason=None,
                 evidence=f"grew by {ratio} from the base",
+            )  # fmt: skip
+        elif settles and found.status is Status.ASSUMED:
+            classes[name] = replace(
+                found, kind=Kind.FINITE, status=Status.CERTAIN, reason=found.reason or Reason.BASE,
+                evidence="as long at the base",
             )  # fmt: skip
     return replace(axes, classes=classes)
 
