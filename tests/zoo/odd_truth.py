@@ -105,7 +105,7 @@ CAPSULES = {
     "conv.weight": given(0),
     "primary.weight": hidden(1, 0),
     "*.bias": vector(),
-    "W": output(0),
+    "W": output(0, free=True),
 }
 
 CAPSULE_POSES = {
@@ -117,10 +117,11 @@ CAPSULE_POSES = {
 
 # A generated kernel is linear in the generator: channels of its rows are contracted as well.
 HYPERNETWORK = {
-    "codes": scalar(),
+    "codes": scalar(free=True),
     "stem.weight": given(0),
     "stem.bias": vector(),
-    "generate.*": hidden(0, 0),
+    "generate.weight": hidden(0, 0, free=True),
+    "generate.bias": hidden(0, 0),
     "norms.*": vector(),
     "head.weight": output(1),
     "head.bias": scalar(),

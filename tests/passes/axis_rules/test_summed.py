@@ -1,5 +1,7 @@
 """Blocks of a weight that are added up are its fan-in; those that are not, are not."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -24,7 +26,7 @@ class Blocks(nn.Module):
         parts = self.split(x).unflatten(-1, (-1, 4))
         votes = torch.einsum("iok,bik->bio", self.w, parts)
         gate, other = torch.sigmoid(self.gate(x)), self.other(x)
-        made = {
+        made: dict[str, Any] = {
             "sum": lambda: votes.sum(1),
             "gated": lambda: (gate.unsqueeze(-1) * votes).sum(1),
             "scaled": lambda: (0.5 * votes.transpose(1, 2)).sum(-1),
