@@ -1,4 +1,4 @@
-"""What is true of twenty-one unusual models, worked out by hand from their code.
+"""What is true of unusual models, worked out by hand from their code.
 
 ``"W": output(0)``: dimension 0 is summed over and grows, nothing else grows. ``free`` entries have
 an axis that only a constant in the code keeps finite, or that grows only because this way of
@@ -11,26 +11,36 @@ from functools import partial
 
 from tests.zoo.models.common import Built
 from tests.zoo.models.odd import (
+    additive_model,
     capsules,
     crf_tagger,
     diffusion_unet,
+    edge_transformer,
     energy_sampler,
     equilibrium,
+    factorization_machine,
     fast_weights,
     fourier_operator,
+    hashed_experts,
     hypernetwork,
     implicit_filters,
     mixture_of_depths,
     mixture_of_softmaxes,
+    neural_ode,
     normalizing_flow,
     pair_stack,
     peephole_rnn,
+    pointer_generator,
+    prefix_adapters,
     product_keys,
     quaternions,
+    recurrent_convolution,
+    reservoir,
     set_transformer,
     slot_attention,
     soft_trees,
     spiking,
+    spline_network,
     tensor_train,
     turing_machine,
     vector_neurons,
@@ -326,7 +336,104 @@ ENERGY = {
     "step": scalar(),
 }
 
+ODE = {
+    "field.l1.weight": hidden(1, 0, free=True),
+    "field.l1.bias": vector(),
+    "field.l2.weight": hidden(1, 0, free=True),
+    "field.l2.bias": vector(free=True),
+    "read.weight": output(1, free=True),
+    "read.bias": scalar(),
+}
+
+SPLINES = {"0.*": given(0), "1.*": hidden(1, 0), "2.*": output(1)}
+
+POINTER = {
+    "v": output(0),
+    "embed.weight": given(1),
+    "generate.weight": output(1),
+    "generate.bias": scalar(),
+    "out.1.weight": output(1),
+    "out.1.bias": scalar(),
+    "*bias*": vector(),
+    "*weight*": hidden(1, 0),
+}
+
+EDGES = {
+    "lift.weight": given(0),
+    "layers.?.e.weight": given(0),
+    "layers.?.norm.*": vector(),
+    "read.weight": output(1),
+    "read.bias": scalar(),
+    "*.bias": vector(),
+    "*.weight": hidden(1, 0),
+}
+
+ADDITIVE = {
+    "w1": several(1),
+    "w2": hidden(1, 2),
+    "w3": output(1),
+    "b?": vector(1),
+    "bias": scalar(),
+}
+
+FACTORS = {
+    "first.weight": scalar(),
+    "factors.weight": given(1),
+    "deep.0.weight": hidden(1, 0),
+    "deep.0.bias": vector(),
+    "deep.1.*": vector(),
+    "deep.3.weight": output(1),
+    "deep.3.bias": scalar(),
+}
+
+ADAPTERS = {
+    "embed.weight": given(1),
+    "layers.?.prefix": vector(2),
+    "layers.?.adapt?.down.weight": output(1, free=True),
+    "layers.?.adapt?.down.bias": scalar(free=True),
+    "layers.?.adapt?.up.weight": given(0, free=True),
+    "layers.?.norm?.*": vector(),
+    "layers.?.*.bias": vector(),
+    "layers.?.?.weight": hidden(1, 0),
+    "layers.?.up.weight": hidden(1, 0),
+    "layers.?.down.weight": hidden(1, 0),
+    "head.weight": output(1),
+    "head.bias": scalar(),
+}
+
+RESERVOIR = {"readout.weight": output(1), "readout.bias": scalar()}
+
+HASHED = {
+    "embed.weight": given(1),
+    "layers.?.w1": hidden(1, 2),
+    "layers.?.b1": several(1),
+    "layers.?.w2": hidden(1, 2),
+    "layers.?.norm.*": vector(),
+    "head.weight": output(1),
+    "head.bias": scalar(),
+}
+
+CONV_LSTM = {
+    "peep": vector(1),
+    "gates.weight": hidden(1, 0),
+    "gates.bias": vector(),
+    "norm.*": vector(),
+    "read.weight": output(1),
+    "read.bias": scalar(),
+}
+
 CASES = {
+    "neural_ode": OddCase(neural_ode.build, ODE),
+    "spline_network": OddCase(spline_network.build, SPLINES),
+    "pointer_generator": OddCase(pointer_generator.build, POINTER),
+    "edge_transformer": OddCase(edge_transformer.build, EDGES),
+    "edge_transformer_larger": OddCase(partial(edge_transformer.build, more_heads=False), EDGES),
+    "additive_model": OddCase(additive_model.build, ADDITIVE),
+    "factorization_machine": OddCase(factorization_machine.build, FACTORS),
+    "prefix_adapters": OddCase(prefix_adapters.build, ADAPTERS),
+    "reservoir": OddCase(reservoir.build, RESERVOIR),
+    "hashed_experts": OddCase(hashed_experts.build, HASHED),
+    "recurrent_convolution": OddCase(recurrent_convolution.build, CONV_LSTM),
     "turing_machine": OddCase(turing_machine.build, CONTROLLER),
     "turing_machine_cells": OddCase(
         lambda s: turing_machine.build(s, memory_scale=s), CONTROLLER_AND_CELLS, alone=False

@@ -32,7 +32,8 @@ class CapsNet(nn.Module):
             v = squash((c.unsqueeze(-1) * u_hat).sum(dim=1))
             if i < 2:
                 logits = logits + (u_hat * v.unsqueeze(1)).sum(-1)
-        return v.norm(dim=-1)
+        lengths: torch.Tensor = torch.linalg.vector_norm(v, dim=-1)
+        return lengths
 
 
 def build(scale: int = 1, *, pose_scale: int = 1) -> Built:

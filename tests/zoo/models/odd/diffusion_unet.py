@@ -43,7 +43,8 @@ class PixelAttention(nn.Module):
         b, c, h, w = x.shape
         q, k, v = self.qkv(self.norm(x).reshape(b, c, h * w)).chunk(3, dim=1)
         a = torch.softmax(torch.bmm(q.transpose(1, 2), k) * c**-0.5, dim=-1)
-        return x + self.out(torch.bmm(v, a.transpose(1, 2))).reshape(b, c, h, w)
+        mixed: torch.Tensor = self.out(torch.bmm(v, a.transpose(1, 2)))
+        return x + mixed.reshape(b, c, h, w)
 
 
 class UNet(nn.Module):

@@ -23,7 +23,7 @@ class DeltaLayer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         b, t, _ = x.shape
         qkvb = self.slow(self.norm(x)).view(b, t, self.heads, 3 * self.size + 1)
-        q, k, v, beta = torch.split(qkvb, (self.size, self.size, self.size, 1), -1)
+        q, k, v, beta = torch.split(qkvb, [self.size, self.size, self.size, 1], -1)
         q, k, beta = feature(q), feature(k), torch.sigmoid(beta)
         memory = torch.zeros(b, self.heads, self.size, self.size)
         steps = []

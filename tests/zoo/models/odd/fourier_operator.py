@@ -23,7 +23,8 @@ class SpectralConv(nn.Module):
         out = torch.zeros(b, c, h, w // 2 + 1, dtype=torch.cfloat)
         out[:, :, :m, :m] = torch.einsum("bixy,ioxy->boxy", f[:, :, :m, :m], self.low)
         out[:, :, -m:, :m] = torch.einsum("bixy,ioxy->boxy", f[:, :, -m:, :m], self.high)
-        return torch.fft.irfft2(out, s=(h, w))
+        back: torch.Tensor = torch.fft.irfft2(out, s=(h, w))
+        return back
 
 
 class FourierOperator(nn.Module):

@@ -56,7 +56,8 @@ class DepthLM(nn.Module):
         x = self.token(ids) + self.place[: ids.shape[1]]
         for layer in self.layers:
             x = layer(x)
-        return self.norm(x) @ self.token.weight.t()
+        logits: torch.Tensor = self.norm(x) @ self.token.weight.t()
+        return logits
 
 
 def build(scale: int = 1) -> Built:

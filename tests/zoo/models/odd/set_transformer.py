@@ -22,9 +22,9 @@ class MAB(nn.Module):
     def forward(self, queries: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
         q, k, v = self.fc_q(queries), self.fc_k(keys), self.fc_v(keys)
         part = self.dim // self.heads
-        q, k, v = (torch.cat(t.split(part, dim=2), dim=0) for t in (q, k, v))
+        q, k, v = (torch.cat(torch.split(t, part, dim=2), dim=0) for t in (q, k, v))
         a = torch.softmax(q @ k.transpose(1, 2) / math.sqrt(self.dim), dim=2)
-        o = torch.cat((q + a @ v).split(queries.size(0), dim=0), dim=2)
+        o = torch.cat(torch.split(q + a @ v, queries.size(0), dim=0), dim=2)
         o = self.ln0(o)
         out: torch.Tensor = self.ln1(o + torch.relu(self.fc_o(o)))
         return out

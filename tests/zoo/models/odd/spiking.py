@@ -15,9 +15,10 @@ class Spike(torch.autograd.Function):
         return (u > 0).to(u.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
         (u,) = ctx.saved_tensors
-        return grad / (1 + 10 * u.abs()) ** 2
+        slope: torch.Tensor = grad / (1 + 10 * u.abs()) ** 2
+        return slope
 
 
 class SpikingNet(nn.Module):
