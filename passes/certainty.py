@@ -17,7 +17,7 @@ from mupfx.core.structure import Stream, Streams
 from mupfx.core.vocabulary import Kind, Reason, Status
 
 OWN = "its size is its own, and may stay"
-EMBEDDING = "classes, it seems; an embedding would grow"
+EMBEDDING = "taken for classes: an embedding would grow"
 ENTRY = "the residual stream starts in it, and may grow"
 
 

@@ -107,6 +107,8 @@ def _class(c: FactorClass) -> dict[str, Any]:
         "status": str(c.status),
         "evidence": c.evidence,
     }
+    if c.override is not None:
+        found["override"] = c.override
     return found if c.base_size is None else found | {"base_size": c.base_size}
 
 

@@ -39,6 +39,14 @@ class FactorClass:
         """Size over base size; None without a base model."""
         return Fraction(self.size, self.base_size) if self.base_size else None
 
+    @property
+    def override(self) -> str | None:
+        """What overturns an answer that is not certain, for all of its label: ``c4=finite``."""
+        if self.status is Status.CERTAIN:
+            return None
+        other = Kind.FINITE if self.kind is Kind.WIDTH else Kind.WIDTH
+        return f"{self.label}={other}"
+
 
 @dataclass(frozen=True, slots=True)
 class Use:

@@ -18,6 +18,7 @@ def analysis_document(analysis: Analysis, *, every_layer: bool = False) -> Docum
     tables = (
         parameter_table(analysis),
         class_table(analysis, every_class=every_layer),
+        doubt_table(analysis),
         stream_table(analysis),
         site_table(analysis),
     )
@@ -48,6 +49,14 @@ def class_table(analysis: Analysis, *, every_class: bool = False) -> Table:
     shown = classes if every_class else [name for name in classes if name in _stored(analysis)]
     rows = (_class_row(classes[name], analysis) for name in shown)
     return Table("factor classes", _CLASS_COLUMNS, tuple(rows))
+
+
+def doubt_table(analysis: Analysis) -> Table:
+    """One row a class whose answer is assumed, with what to type where it is not so."""
+    stored = _stored(analysis)
+    doubtful = (c for n, c in analysis.axes.classes.items() if n in stored and c.override)
+    rows = dict.fromkeys(_doubt_row(c) for c in doubtful)
+    return Table("assumed: a base model settles these, or an override", _DOUBT_COLUMNS, (*rows,))
 
 
 def stream_table(analysis: Analysis) -> Table:
@@ -105,6 +114,10 @@ def _class_row(found: FactorClass, analysis: Analysis) -> Row:
     )
 
 
+def _doubt_row(found: FactorClass) -> Row:
+    return (found.label, str(found.size), str(found.kind), f"--override {found.override}")
+
+
 def _stream_row(stream: Stream, words: Mapping[str, str], branches: tuple[Branch, ...]) -> Row:
     own = sum(branch.stream == stream.name for branch in branches)
     return (
@@ -140,6 +153,12 @@ _CLASS_COLUMNS = (
     Column("status"),
     Column("reason"),
     Column("evidence", sample=True, wraps=True),
+)
+_DOUBT_COLUMNS = (
+    Column("class", varies=CLASS_NUMBER),
+    Column("size", right=True),
+    Column("taken as"),
+    Column("if it is not so", varies=CLASS_NUMBER),
 )
 _STREAM_COLUMNS = (
     Column("stream"),
