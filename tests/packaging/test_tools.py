@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -39,3 +41,11 @@ def test_dev_refuses_a_command_that_it_does_not_have() -> None:
     done = tool("dev.py", "tset")
     assert done.returncode == 2
     assert "invalid choice: 'tset'" in done.stderr
+
+
+@pytest.mark.slow
+def test_scaling_says_what_holds() -> None:
+    done = tool("bench/scaling.py", "--layers", "1", "2", "--repeats", "1")
+    assert "capture is linear: slope" in done.stdout
+    assert "find_streams" in done.stdout
+    assert done.returncode == ("not as claimed" in done.stdout)

@@ -2,11 +2,14 @@
 
 Prints CPU seconds, microseconds a node, the slope of log seconds over log nodes (1 is linear), and
 the analysis as a share of capture. ``--plot FILE.png`` draws it (needs matplotlib), ``--model
-mixtral`` takes another model, ``--base model`` gives a base model, which is captured too. Ends with
-status 1 where a slope is not within 0.1 of 1, or the share not below a tenth. Needs transformers.
+mixtral`` takes another model, ``--base model`` gives a base model, which is captured too. Python's
+collector rests while a pass runs, for it walks over everything at moments of its own: ``--collect``
+leaves it on. Ends with status 1 where a slope is not within 0.1 of 1, or the share not below a
+tenth. Needs transformers.
 """
 
 import argparse
+import gc
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -108,6 +111,7 @@ def measure(name: str, layers: int, repeats: int, *, beside: bool) -> Row:
             break  # a deep model's times are certain enough
         built = model(name, layers, WIDTH)
         base = Given(model=model(name, layers, BASE_WIDTH)) if beside else Given(width=BASE_WIDTH)
+        gc.collect()
         with timed() as spent:
             start = time.process_time()
             ids = torch.zeros(1, 16, dtype=torch.long)
@@ -179,12 +183,15 @@ def main() -> int:
     parser.add_argument("--layers", type=int, nargs="+", default=LAYERS)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--collect", action="store_true")
     options = parser.parse_args()
     console, name = Console(), options.model.capitalize()
     if not console.is_terminal:
         console = Console(width=WIDE)
     take = partial(measure, name, beside=options.base == "model")
     take(1, 1)  # torch's own first-call costs
+    if not options.collect:
+        gc.disable()
     steps = track(options.layers, "measuring", console=Console(stderr=True), transient=True)
     rows = [take(layers, options.repeats) for layers in steps]
     console.print(table(rows))
