@@ -43,6 +43,22 @@ class Bench:
         numbers = [leaf for leaf in leaves if type(leaf) is int]
         self.sizes |= {(NUMBERS, k): n for k, n in enumerate(numbers)}
         self.runs = 0
+        self.key = (node.target, self._arguments_as_text())
+        """Equal for calls that nothing tells apart here."""
+
+    def _arguments_as_text(self) -> str:
+        values = {n: n.meta["val"] for n in self.nodes}
+        told = {
+            n: f"<{v.dtype} {tuple(map(extent, v.shape))} {v.device}>" for n, v in values.items()
+        }
+
+        def text(leaf: object) -> str:
+            if isinstance(leaf, fx.Node):
+                return f"{self.nodes.index(leaf)}{told[leaf]}" if leaf in told else leaf.name
+            return repr(leaf)
+
+        leaves, spec = pytree.tree_flatten((self.node.args, dict(self.node.kwargs)))
+        return f"{[text(leaf) for leaf in leaves]} {spec}"
 
     def run(self, changed: Mapping[Place, int]) -> Shapes | None:
         """Shapes of the results with some sizes changed; None where the op refuses them."""

@@ -21,6 +21,8 @@ from mupfx.passes.axis_rules.tracker import CONTRACTED, Tracker
 
 MOST_PARTNERS = 3
 FEW = 4
+FEWER = 2
+"""Sizes that are tried where several axes grow together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,7 @@ def probe(tracker: Tracker, call: Call) -> Dims | list[Dims] | None:
     if not isinstance(call.node.target, torch._ops.OpOverload):
         return None
     bench = Bench(call.node)
-    before = bench.run({})
-    found = None if before is None else _experiment(bench, before)
+    before, found = _remembered(tracker, bench)
     if before is None or found is None or len(before) != _count(call):
         return None
     return _apply(tracker, call, bench, found, before)
@@ -56,14 +57,26 @@ def tie(tracker: Tracker, call: Call) -> bool:
     if not isinstance(call.node.target, torch._ops.OpOverload):
         return False
     bench = Bench(call.node)
-    before = bench.run({})
-    found = None if before is None else _experiment(bench, before)
+    _, found = _remembered(tracker, bench)
     groups = [f.group for f in found or () if len(f.group) > 1]
     for group in groups:
         dims = [call.dims(bench.nodes[i])[d] for i, d in group]
         for dim in dims[1:]:
             tracker.join(call, dims[:1], [dim])
     return bool(groups)
+
+
+Outcome = tuple[Shapes | None, list[Finding] | None]
+
+
+def _remembered(tracker: Tracker, bench: Bench) -> Outcome:
+    """The experiment, done once for calls of the same sizes: layers repeat."""
+    known = tracker.probed.get(bench.key)
+    if known is None:
+        before = bench.run({})
+        known = before, None if before is None else _experiment(bench, before)
+        tracker.probed[bench.key] = known
+    return known
 
 
 def _count(call: Call) -> int:
@@ -95,11 +108,9 @@ def _takes_exactly(bench: Bench, place: Place) -> bool:
 def _alike(bench: Bench, before: Shapes, place: Place, settled: set[Place]) -> Finding | None:
     """The smallest group of one length that the op lets grow."""
     size = bench.sizes[place]
-    partners = [
-        p for p, n in bench.sizes.items() if n == size and p != place and p not in settled
-    ]
+    partners = [p for p, n in bench.sizes.items() if n == size and p != place and p not in settled]
     for group in _groups(place, partners):
-        for longer in _longer(size):
+        for longer in _longer(size)[: None if len(group) == 1 else FEWER]:
             if _grown(bench, before, group, longer) is not None:
                 return _smallest(bench, before, group, longer)
     return None
@@ -154,9 +165,9 @@ def _along(bench: Bench, before: Shapes, place: Place) -> Finding | None:
     return Finding((place,), tensors, frozenset(moved), frozenset())
 
 
-def _longer(size: int) -> Iterator[int]:
-    yield from (2 * size, 3 * size, 4 * size)
-    yield from (shorter for shorter in (size // 2, size - 1) if shorter > 1)
+def _longer(size: int) -> list[int]:
+    """Other sizes to try; never one, which would be repeated."""
+    return [2 * size, 3 * size, *(n for n in (size // 2, size - 1) if n > 1)]
 
 
 def _comparable(before: Shapes, after: Shapes) -> bool:

@@ -6,6 +6,7 @@ are. When it meets an activation, a use of those parameters is recorded.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from torch import fx
 
@@ -29,6 +30,7 @@ from mupfx.passes.axis_rules.factors import (
     size_of,
     unify,
 )
+from mupfx.passes.axis_rules.stacks import multiplies
 from mupfx.tables.linear_ops import KEEPING, NORMS, PARTIAL, SCALING, SUMS
 
 CONTRACTED = "contracted"
@@ -82,6 +84,8 @@ class Tracker:
         self.inner: dict[Origin, str] = {}
         """Parameter dimensions contracted with another parameter, and where."""
         self.unknown: dict[str, str] = {}
+        self.probed: dict[object, Any] = {}
+        """What experiments with an op found, by the op and the sizes it was given."""
         self.conflicts: list[str] = []
         self.depends: list[tuple[list[Piece], Dim]] = []
         """(sources, result): the result is finite when every source is."""
@@ -232,12 +236,13 @@ class Tracker:
         mark(rows, Reason.SELECTION if chosen else Reason.INDEX, f"{call.node.name} {said}")
         if not self.is_weight(table):
             return
-        if not chosen:
-            self.use(call, table, index=rows, index_places=places)
-        elif len(dims) - len(places) > 1:
+        matrices = len(dims) - len(places) > 1
+        if matrices and (chosen or multiplies(call.node)):
             self.chosen[call.node] = table
-        else:
+        elif chosen:
             self.use(call, table)
+        else:
+            self.use(call, table, index=rows, index_places=places)
 
     def meet(self, call: Call, nodes: Sequence[fx.Node], companion: str | None = None) -> None:
         """Weight-like tensors and activations met elementwise: uses that keep every axis."""
