@@ -41,7 +41,7 @@ def build(target: str, changes: Mapping[str, Any], device: str) -> nn.Module:
         model_class, config = _of_file(transformers, Path(name), fields)
     else:
         model_class, config = _of_class(transformers, name, fields)
-    return _make(transformers, model_class, config, device)
+    return _make(model_class, config, device)
 
 
 def _transformers() -> ModuleType:
@@ -72,7 +72,7 @@ def _of_file(
         )
     config = _config(known[kind], changes, data)
     named = data.get("architectures") or ()
-    return (_class(transformers, named[0]) if named else None), config
+    return (_class(transformers, named[0]) if named else _bare(transformers, config)), config
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -110,6 +110,17 @@ def _class(transformers: ModuleType, name: str) -> Any:
     )
 
 
+def _bare(transformers: ModuleType, config: object) -> Any:
+    """The class without a head."""
+    if type(config) not in transformers.MODEL_MAPPING:
+        raise TargetError(
+            f"{type(config).__name__} stands for no model by itself",
+            expected="the name of its class under `architectures`",
+        )
+    found = transformers.MODEL_MAPPING[type(config)]
+    return found[0] if isinstance(found, tuple) else found
+
+
 def _config(config_class: Any, fields: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
     """A configuration from a file's data and the fields that were typed."""
     try:
@@ -144,15 +155,14 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _make(transformers: ModuleType, model_class: Any, config: object, device: str) -> nn.Module:
-    make = transformers.AutoModel.from_config if model_class is None else model_class
+def _make(model_class: Any, config: object, device: str) -> nn.Module:
+    """Parameters in float32, whatever the weights of a checkpoint would be stored in."""
     try:
         with torch.device(device):
-            model = make(config)
+            model = model_class(config)
     except Exception as error:
         raise TargetError(
-            f"{getattr(model_class, '__name__', 'AutoModel')} cannot be built from this "
-            "configuration",
+            f"{model_class.__name__} cannot be built from this configuration",
             found=f"{type(error).__name__}: {' '.join(str(error).split())}",
         ) from error
     assert isinstance(model, nn.Module)

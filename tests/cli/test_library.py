@@ -72,7 +72,10 @@ def test_configuration_in_a_file_or_a_folder_is_the_class_that_it_names(saved: P
 
 def test_configuration_without_a_class_is_the_bare_model(saved: Path) -> None:
     config = json.loads((saved / "config.json").read_text())
-    (saved / "bare.json").write_text(json.dumps({**config, "architectures": None}))
+    changed = {**config, "architectures": None, "dtype": "bfloat16"}
+    (saved / "bare.json").write_text(json.dumps(changed))
+    drawn = library.model(f"hf:{saved / 'bare.json'}", {}, values=True)
+    assert {p.dtype for p in drawn.parameters()} == {torch.float32}
     found = data("inspect", f"hf:{saved / 'bare.json'}")["parameters"]
     assert "embed_tokens.weight" in found
     assert "lm_head.weight" not in found
@@ -245,6 +248,10 @@ TargetError: `torn.json` cannot be read
   expected: a config.json of Hugging Face
   found: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)
 """,
+    "hf:part.json": """\
+TargetError: GitVisionConfig stands for no model by itself
+  expected: the name of its class under `architectures`
+""",
     "hf:odd.json": f"""\
 TargetError: {VERSION} has no model class `LlamaForNothing`
   hint: did you mean `LlamaForQuestionAnswering`?
@@ -255,6 +262,7 @@ FILES = {
     "none.json": "{}",
     "list.json": "[]",
     "torn.json": "{",
+    "part.json": '{"model_type": "git_vision_model"}',
     "odd.json": '{"model_type": "llama", "architectures": ["LlamaForNothing"]}',
 }
 
