@@ -7,8 +7,10 @@ fan-in and fan-out per parameter, and noting products of two activations is done
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
+import torch
 from torch import fx
 
+from mupfx.core.ops import packet
 from mupfx.passes.axis_rules import written
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dim, Dims, Piece, expand, mark
@@ -65,39 +67,69 @@ def record(  # noqa: PLR0913 - as contract
     weights = [
         i for i, (node, _) in enumerate(operands) if tracker.is_weight(node) and node not in data
     ]
+    met = _met(call, operands, shared, out)
     pieces = [
-        [p for label, dim in zip(mine, axes, strict=True) if label in shared for p in expand(dim)]
-        for (_, mine), axes in zip(operands, dims, strict=True)
+        [p for label, dim in zip(mine, axes, strict=True) if label in gone for p in expand(dim)]
+        for (_, mine), axes, gone in zip(operands, dims, met, strict=True)
     ]
     if weights and len(weights) == len(operands):
-        for contracted in pieces:
-            _note_inner(tracker, call, contracted)
-        sides = [
+        free = [
             [p for label, dim in zip(mine, axes, strict=True) if label not in shared for p in dim]
             for (_, mine), axes in zip(operands, dims, strict=True)
         ]
-        tracker.bridges.append((call.node, sides[0], pieces[0], sides[-1]))
+        _note_inner(tracker, call, pieces, free)
         return
     if len(weights) == 1 and written.becomes_weight(call.node):
         written.write(tracker, call, operands[weights[0]][0], pieces[weights[0]])
         return
     others = [i for i in range(len(operands)) if i not in weights]
     for i in weights:
-        _note_weight(tracker, call, operands[i], pieces[i], dims[i], shared=shared)
+        _note_weight(tracker, call, operands[i], pieces[i], dims[i], shared=met[i])
         beside = [operands[j][0] for j in others]
         _note_product(tracker, call, operands[i][0], beside, pieces[i], dims[i])
     for left, right in pairwise(others):
         pair = operands[left][0], operands[right][0]
         if all(node in tracker.active or node in data for node in pair):
-            _note_match(tracker, call, pair, pieces[left])
+            _note_match(tracker, call, pair, pieces[right])
             for mine, other in (pair, pair[::-1]):
-                add_up(tracker, mine, pieces[left] if is_gate(other) else ())
+                add_up(tracker, mine, pieces[right] if is_gate(other) else ())
 
 
-def _note_inner(tracker: Tracker, call: Call, contracted: Sequence[Piece]) -> None:
-    for piece in contracted:
-        for origin in piece.origins:
+def _met(call: Call, operands: Sequence[Operand], shared: set[str], out: str) -> list[set[str]]:
+    """For each operand, the labels that are contracted where it meets another."""
+    if len(operands) > 2 and packet(call.node) is torch.ops.aten.einsum:
+        return in_turn([mine for _, mine in operands], out)
+    return [shared] * len(operands)
+
+
+def in_turn(terms: Sequence[str], out: str) -> list[set[str]]:
+    """Labels that each of several operands contracts when they are multiplied left to right.
+
+    >>> [sorted(met) for met in in_turn(["bi", "ij", "bj"], "b")]
+    [['i'], ['i'], ['j']]
+    """
+    met: list[set[str]] = [set()]
+    made = set(terms[0])
+    for k, term in enumerate(terms[1:], start=1):
+        later = set(out).union(*terms[k + 1 :])
+        gone = (made & set(term)) - later
+        met[0] |= gone if k == 1 else set()
+        met.append(gone)
+        made = (made | set(term)) - gone
+    return met
+
+
+def _note_inner(
+    tracker: Tracker,
+    call: Call,
+    contracted: Sequence[Sequence[Piece]],
+    free: Sequence[list[Piece]],
+) -> None:
+    """A product of weights alone: an adapter, it may be, with its rank between."""
+    for pieces in contracted:
+        for origin in (o for piece in pieces for o in piece.origins):
             tracker.inner.setdefault(origin, call.node.name)
+    tracker.bridges.append((call.node, free[0], list(contracted[0]), free[-1]))
 
 
 def _note_weight(  # noqa: PLR0913 - everything that is known of one operand
