@@ -91,13 +91,19 @@ def _spread(facts: Facts, answers: Answers) -> None:
     while before != len(answers):
         before = len(answers)
         for sources, made in facts.tracker.depends:
-            _inherit(answers, roots(sources), roots(made))
+            _inherit(answers, roots(sources), _explained(roots(sources), roots(made)))
         for factor in facts.factors:
             parts = [f for part in factor.parts.values() for f in roots(part)]
             if _is_finite(answers, factor):
                 _inherit(answers, [factor], parts)
             elif partition(factor) or _only_read(factor):
                 _inherit(answers, parts, [factor])
+
+
+def _explained(sources: Sequence[Factor], made: Sequence[Factor]) -> list[Factor]:
+    """What is made of factors, without what grew where none of them did."""
+    grew = any(_grew(f) is not None for f in sources)
+    return [f for f in made if grew or _grew(f) is None]
 
 
 def _inherit(answers: Answers, sources: Sequence[Factor], made: Sequence[Factor]) -> None:
@@ -107,10 +113,14 @@ def _inherit(answers: Answers, sources: Sequence[Factor], made: Sequence[Factor]
     status = Status.CERTAIN if all(s is Status.CERTAIN for s in statuses) else Status.ASSUMED
     first = answers[id(sources[0])] if sources else None
     reason = first.reason if first else Reason.PARTS
+    evidence = first.evidence if first else "made of finite parts"
+    longer = prod(f.size[0] for f in made) > prod(f.size[0] for f in sources)
     for factor in made:
-        if id(factor) not in answers:
-            evidence = first.evidence if first else "made of finite parts"
-            answers[id(factor)] = Answer(Kind.FINITE, status, reason, evidence)
+        if id(factor) in answers:
+            continue
+        padded = longer and MADE in factor.marks
+        known = Status.ASSUMED if padded else status
+        answers[id(factor)] = Answer(Kind.FINITE, known, reason, evidence)
 
 
 def _is_finite(answers: Answers, factor: Factor) -> bool:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import mupfx
-from tests.zoo.models.common import tokens
+from tests.zoo.models.common import floats, tokens
 
 
 class LastFeature(nn.Module):
@@ -145,3 +145,83 @@ def test_entries_that_the_code_picks_do_not_hold_an_axis() -> None:
     assert axes(found, "out.weight") == [["width"], ["width", "finite"]]
     assert found.ratios is not None
     assert float(found.ratios.of_axis(found.parameters["fused.weight"].axes[0])) == 10 / 6
+
+
+class Padded(nn.Module):
+    """A state that starts as the data with zeros after it, and is updated by a layer."""
+
+    def __init__(self, extra: int, width: int) -> None:
+        super().__init__()
+        self.extra = extra
+        self.up, self.down = nn.Linear(2 + extra, width), nn.Linear(width, 2 + extra)
+        self.readout = nn.Linear(2 + extra, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = nn.functional.pad(x, (0, self.extra))
+        z = z + self.down(torch.tanh(self.up(z)))
+        out: torch.Tensor = self.readout(z)
+        return out
+
+
+@pytest.mark.parametrize(("extra", "kind"), [(6, "finite"), (14, "width")])
+def test_what_data_is_padded_to_may_grow(extra: int, kind: str) -> None:
+    found = mupfx.analyze(Padded(extra, 32), floats(5, 2), base=Padded(6, 16))
+    assert axes(found, "up.weight") == [["width"], [kind]]
+    assert axes(found, "readout.weight") == [["finite"], [kind]]
+
+
+def test_what_data_is_padded_to_is_assumed() -> None:
+    found = mupfx.analyze(Padded(6, 32), floats(5, 2))
+    for name in ("up.weight", "down.weight", "readout.weight"):
+        assert found.parameters[name].status == "assumed"
+
+
+class Stacked(nn.Module):
+    """A matrix for each token's class, looked up and multiplied by."""
+
+    def __init__(self, width: int, hidden: int, spelling: str) -> None:
+        super().__init__()
+        self.spelling = spelling
+        self.embed = nn.Embedding(11, width)
+        self.stack = nn.Parameter(torch.randn(4, width, hidden) / width**0.5)
+        self.readout = nn.Linear(hidden, 7)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x, chosen = self.embed(ids), self.stack[ids % 4]
+        if self.spelling == "einsum":
+            h = torch.einsum("btd,btdh->bth", x, chosen)
+        elif self.spelling == "matmul":
+            h = (x.unsqueeze(-2) @ chosen).squeeze(-2)
+        else:
+            h = (chosen.transpose(-1, -2) @ x.unsqueeze(-1)).squeeze(-1)
+        out: torch.Tensor = self.readout(torch.tanh(h))
+        return out
+
+
+@pytest.mark.parametrize("spelling", ["einsum", "matmul", "turned"])
+def test_matrices_that_are_looked_up_are_weights(spelling: str) -> None:
+    found = analyzed(Stacked(32, 24, spelling), base=Stacked(16, 12, spelling))
+    role = found.parameters["stack"]
+    assert (str(role.role), role.fan_in) == ("hidden", (1,))
+    assert axes(found, "stack") == [["finite"], ["width"], ["width"]]
+    assert role.status == "certain"
+
+
+class Several(nn.Module):
+    """Several vectors for each token, compared by their entries: still an embedding."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.embed, self.table = nn.Embedding(11, width), nn.Parameter(torch.randn(11, 3, width))
+        self.readout = nn.Linear(width, 7)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = (self.embed(ids).unsqueeze(-2) + self.table[ids]).mean(-2)
+        out: torch.Tensor = self.readout(torch.tanh(x))
+        return out
+
+
+def test_vectors_that_are_looked_up_are_an_embedding() -> None:
+    found = analyzed(Several(32), base=Several(16))
+    role = found.parameters["table"]
+    assert (str(role.role), role.fan_in) == ("input", (0,))

@@ -401,7 +401,7 @@ ADAPTERS = {
     "head.bias": scalar(),
 }
 
-RESERVOIR = {"readout.weight": output(1), "readout.bias": scalar()}
+RESERVOIR = {"readout.weight": output(1, free=True), "readout.bias": scalar()}
 
 HASHED = {
     "embed.weight": given(1),
