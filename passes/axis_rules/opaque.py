@@ -31,14 +31,16 @@ def note(tracker: Tracker, node: fx.Node, why: str) -> None:
 
 def ask(tracker: Tracker, call: Call) -> Dims | list[Dims] | None:
     """Axes of an op without a rule; None, and a note, where they cannot be found out."""
-    target = call.node.target
-    if isinstance(target, torch._ops.OpOverload):
-        why = UNSUPPORTED.get(target.overloadpacket)
-        found = probe(tracker, call) if why is None else None
+    target, found = call.node.target, None
+    reason = UNSUPPORTED.get(getattr(target, "overloadpacket", None))
+    if not isinstance(target, torch._ops.OpOverload):
+        why = NOT_ENTERED
+    elif reason is not None:
+        why = f"is not supported: {reason}"
     else:
-        why, found = NOT_ENTERED, None
+        why, found = NO_RULE, probe(tracker, call)
     if found is None:
-        note(tracker, call.node, NO_RULE if why is None else f"is not supported: {why}")
+        note(tracker, call.node, why)
     return found
 
 

@@ -167,7 +167,7 @@ def _along(bench: Bench, before: Shapes, place: Place) -> Finding | None:
 
 def _longer(size: int) -> list[int]:
     """Other sizes to try; never one, which would be repeated."""
-    return [2 * size, 3 * size, *(n for n in (size // 2, size - 1) if n > 1)]
+    return [n for n in (2 * size, size // 2, 3 * size, size - 1) if n > 1]
 
 
 def _comparable(before: Shapes, after: Shapes) -> bool:

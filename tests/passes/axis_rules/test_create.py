@@ -80,7 +80,7 @@ COUNTED = [
 
 NUMBERS = (
     aten.sym_size.int, aten.sym_numel.default, aten.sym_stride.int, aten.sym_storage_offset.default,
-    aten._local_scalar_dense.default, aten.item.default, aten.is_nonzero.default,
+    aten._local_scalar_dense.default, aten.sym_is_contiguous.default, aten.item.default, aten.is_nonzero.default,
     aten.equal.default, aten.allclose.default, aten._assert_scalar.default,
     aten._assert_tensor_metadata.default, aten._assert_async.default,
     aten._functional_assert_async.msg, aten.sym_constrain_range.default,

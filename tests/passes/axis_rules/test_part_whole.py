@@ -23,9 +23,11 @@ from tests.passes.axis_rules.notation import Case, case, check
 from tests.properties.answers import analyze, wrong
 from tests.properties.menu import single
 
+aten = torch.ops.aten
+
 MAPS = [
     case("a b -> a b", lambda x: functional.pad(x, (1, 2))[:, 1:4], (2, 3)),
-    case("a b -> a b", lambda x: functional.pad(x, (1, 2)).split([1, 3, 2], 1)[1], (2, 3)),
+    case("a b -> a b", lambda x: aten.split.sizes(functional.pad(x, (1, 2)), [1, 3, 2], 1)[1], (2, 3)),
     case("a b -> a b", lambda x: functional.pad(x, (0, 0, 1, 0))[1:], (2, 3)),
     case("a b -> a n", lambda x: functional.pad(x, (-1, 2)), (2, 3)),
     case("a b -> a n", lambda x: x.index_select(1, torch.arange(3).flip(0)), (2, 3)),
@@ -37,7 +39,7 @@ MAPS = [
     ),
     case(
         "b i, *o i', *p i' -> b o, b p",
-        lambda x, w, v: functional.linear(x, torch.cat([w, v])).split([5, 7], 1),
+        lambda x, w, v: aten.split.sizes(functional.linear(x, torch.cat([w, v])), [5, 7], 1),
         (2, 3), (5, 3), (7, 3),
     ),
     case("a b -> a c, a d", lambda x: (x[:, 2:][:, 1:3], x[:, 2:]), (2, 7)),
