@@ -83,7 +83,7 @@ def infer(mine: Captured, base: Captured | None) -> dict[str, Answer]:
     """Answers of the axis and role passes alone, from graphs."""
     axes = infer_axes(mine, twins=align(mine, base) if base is not None else {})
     if base is None:
-        axes = doubt(mine, axes, find_streams(mine, axes))
+        axes = doubt(axes, find_streams(mine, axes))
     return answers(axes, assign_roles(mine, axes), mine.shapes)
 
 

@@ -1,5 +1,6 @@
 """Steps over sequences ``b t d``: what people write between an embedding and a readout."""
 
+from collections.abc import Callable, Sequence  # noqa: TC003 - of local annotations
 from functools import partial
 
 import torch
@@ -45,7 +46,7 @@ def fused(scope: Scope, x: Tensor, cut: str) -> Tensor:
     """Query, key and value as one product."""
     width = n = x.shape[-1]
     y = scope.linear("qkv", x, 3 * width, cuts=(width, width, width))
-    q, k, v = {
+    ways: dict[str, Callable[[], Sequence[Tensor]]] = {
         "chunk": lambda: y.chunk(3, -1),
         "split": lambda: split(y, width),
         "list": lambda: split(y, [n, n, n]),
@@ -56,8 +57,8 @@ def fused(scope: Scope, x: Tensor, cut: str) -> Tensor:
         "nested": lambda: (y[..., :n], *y[..., n:].chunk(2, -1)),
         "tail": lambda: (y[..., :n], y[..., n:][..., :n], y[..., n:][..., n:]),
         "tensor_split": lambda: y.tensor_split(3, -1),
-    }[cut]()
-    q, k, v = (heads_of(scope, part) for part in (q, k, v))
+    }
+    q, k, v = (heads_of(scope, part) for part in ways[cut]())
     return x + scope.linear("out", merged(attend(scope.spelling, q, k, v)), width)
 
 
@@ -110,12 +111,13 @@ def gated(scope: Scope, x: Tensor, cut: str) -> Tensor:
     if cut == "glu":
         h = functional.glu(y)
     else:
-        gate, up = {
+        ways: dict[str, Callable[[], Sequence[Tensor]]] = {
             "chunk": lambda: y.chunk(2, -1),
             "slices": lambda: (y[..., :inner], y[..., inner:]),
             "unbind": lambda: unflatten(y, -1, (2, inner)).unbind(-2),
             "interleaved": lambda: (y[..., ::2], y[..., 1::2]),
-        }[cut]()
+        }
+        gate, up = ways[cut]()
         h = functional.silu(gate) * up
     return x + scope.linear("down", h, x.shape[-1])
 

@@ -44,7 +44,8 @@ LINEARS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def written_out(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    return (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1) @ v
+    weights: Tensor = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
+    return weights @ v
 
 
 def as_einsum(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
