@@ -40,6 +40,8 @@ class _Graph:
     twins: Twins
     learned: frozenset[fx.Node]
     """Nodes that depend on parameters."""
+    layers: frozenset[str]
+    """Nodes that contract one."""
 
 
 def find_sites(
@@ -51,7 +53,8 @@ def find_sites(
 ) -> tuple[Site, ...]:
     """Every site, in the order of the graph."""
     nodes = {node.name: node for node in program.graph.nodes}
-    graph = _Graph(nodes, twins or {}, learned(program.graph, program.parameters))
+    layers = frozenset(use.node for use in axes.uses if use.fan_in)
+    graph = _Graph(nodes, twins or {}, learned(program.graph, program.parameters), layers)
     sites = [
         site for match in axes.contractions if (site := _of_product(match, graph, axes)) is not None
     ]
@@ -69,7 +72,7 @@ def _of_product(match: Contraction, graph: _Graph, axes: Axes) -> Site | None:
     if way is not None:
         return _site(match, graph, SiteKind.ATTENTION, way)
     width = any(axes.classes[c].kind is Kind.WIDTH for c in match.contracted)
-    if not (width and _is_last(node, axes)):
+    if not (width and _is_last(node, graph)):
         return None
     return _site(match, graph, SiteKind.PRODUCT, _after(node))
 
@@ -220,14 +223,13 @@ def _passes(node: fx.Node) -> bool:
     )
 
 
-def _is_last(node: fx.Node, axes: Axes) -> bool:
+def _is_last(node: fx.Node, graph: _Graph) -> bool:
     """Whether no parameter is contracted after this node: what it makes is the output."""
-    layers = {use.node for use in axes.uses if use.fan_in}
     seen = {node}
     queue = [node]
     while queue:
         for user in queue.pop().users:
-            if user.name in layers:
+            if user.name in graph.layers:
                 return False
             if user not in seen:
                 seen.add(user)

@@ -90,6 +90,7 @@ MORE_CASES = {
     "mixtral beside a base": (hf.mixtral, True, "heads"),
     "t5": (hf.t5, False, "heads"),
     "gpt2": (hf.gpt2, False, "heads"),
+    "mamba by head size": (hf.mamba, False, "head_dim"),
 }
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in MORE_CASES]
 

@@ -150,7 +150,7 @@ def mixtral(scale: int = 2, *, layers: int = 2) -> Built:
     return model, (), {"input_ids": tokens(VOCABULARY, 5, 11)}
 
 
-def mamba(scale: int = 2) -> Built:
+def mamba(scale: int = 2, *, layers: int = 2) -> Built:
     """Mamba: state of 5, time-step rank of 3 whatever the width, kernel of 4."""
     model = _build(
         "MambaForCausalLM",
@@ -158,7 +158,7 @@ def mamba(scale: int = 2) -> Built:
         vocab_size=VOCABULARY,
         hidden_size=23 * scale,
         state_size=5,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         conv_kernel=4,
         time_step_rank=3,
     )
