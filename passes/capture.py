@@ -55,12 +55,14 @@ def capture(
         frontends: Which to try, in this order.
 
     Raises:
-        CaptureError: The inputs do not fit ``forward``, or the model does not run on them.
+        CaptureError: The inputs do not fit ``forward``, the model does not run on them, or gives
+            no tensor.
     """
     inner, prefix = unwrapped(model)
     check_signature(inner, args, kwargs)
     subject = Subject(inner, *_on_device(inner, args, kwargs))
     traced, frontend, refused = _ladder(subject, frontends)
+    _require_output(model, traced.graph)
     return _program(model, traced, prefix, frontend, refused)
 
 
@@ -94,6 +96,17 @@ def _ladder(subject: Subject, frontends: Sequence[str]) -> tuple[Traced, str, di
             continue
         return traced, name, {name: _reason(error) for name, error in refused.items()}
     raise _failed(subject.model, refused)
+
+
+def _require_output(model: nn.Module, graph: fx.Graph) -> None:
+    """Refuse a model whose output says nothing of its axes."""
+    output = next(node for node in reversed(graph.nodes) if node.op == "output")
+    if not output.all_input_nodes:
+        raise CaptureError(
+            f"{type(model).__name__} returns no tensor",
+            expected="logits or a loss, alone or in any container",
+            hint="return the tensor itself, not its value: loss, not loss.item()",
+        )
 
 
 @contextmanager

@@ -17,6 +17,9 @@ from torch.utils import _pytree as pytree
 
 Named = tuple[str, torch.Tensor]
 
+OTHERS = (type, nn.Module, torch.SymInt, torch.SymFloat, torch.SymBool)
+"""Objects that hold no tensors of an input or output, whatever they refer to."""
+
 
 def tensors(value: object) -> list[torch.Tensor]:
     """Every tensor in a value, in order."""
@@ -25,9 +28,7 @@ def tensors(value: object) -> list[torch.Tensor]:
 
 def named_tensors(name: str, value: object) -> list[Named]:
     """Every tensor in a value, with where in it the tensor is."""
-    return list(_walk(name, value, {id(value)}, closed=False)) or list(
-        _walk(name, value, {id(value)}, closed=True)
-    )
+    return list(_walk(name, value, {}, closed=False)) or list(_walk(name, value, {}, closed=True))
 
 
 def signature_of(model: nn.Module) -> inspect.Signature | None:
@@ -52,15 +53,16 @@ def kept(model: nn.Module) -> set[int]:
     return {id(tensor) for value in held for tensor in tensors(value)}
 
 
-def _walk(name: str, value: object, seen: set[int], *, closed: bool) -> Iterator[Named]:
+def _walk(name: str, value: object, seen: dict[int, object], *, closed: bool) -> Iterator[Named]:
     """Tensors below a value; with ``closed``, also in objects that nobody described."""
+    seen[id(value)] = value  # kept, so that no other object takes its identity
     if isinstance(value, torch.Tensor):
         yield name, value
         return
     for key, member in _members(value, closed=closed):
         if id(member) not in seen or isinstance(member, torch.Tensor):
             inside = f"{name}_{key}" if name else key
-            yield from _walk(inside, member, seen | {id(member)}, closed=closed)
+            yield from _walk(inside, member, seen, closed=closed)
 
 
 def _members(value: object, *, closed: bool) -> Iterator[tuple[str, object]]:
@@ -73,5 +75,5 @@ def _members(value: object, *, closed: bool) -> Iterator[tuple[str, object]]:
     elif type(value) in pytree.SUPPORTED_NODES:
         leaves = pytree.tree_leaves(value)
         yield from ((str(i), member) for i, member in enumerate(leaves))
-    elif closed and hasattr(value, "__dict__") and not isinstance(value, type | nn.Module):
+    elif closed and hasattr(value, "__dict__") and not isinstance(value, OTHERS):
         yield from vars(value).items()

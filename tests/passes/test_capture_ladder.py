@@ -178,6 +178,11 @@ def test_what_each_frontend_stopped_at_is_kept() -> None:
     assert list(capture(model, args, kwargs).refused) == ["export", "export after a run", "make_fx"]
 
 
+def test_a_model_that_returns_a_number() -> None:
+    with pytest.raises(CaptureError, match="returns no tensor"):
+        capture(Net(lambda m, x: plain(m, x).sum().item()), (x(),), {})
+
+
 def test_names_are_those_of_the_wrapper() -> None:
     model, args, _ = built("data parallel")
     assert "module.a.weight" in mupfx.analyze(model, args).roles
