@@ -1,8 +1,9 @@
 """What an analysis says, without the names it says it in; and analyses of rewritten graphs."""
 
 import random
+import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import fx
@@ -32,7 +33,8 @@ class Answer:
     fan_in: tuple[int, ...]
     fan_out: tuple[int, ...]
     width: tuple[int, ...]
-    status: Status
+    status: Status = field(compare=False)
+    """How sure it is may depend on sizes: where all are equal, all of them grow together."""
     axes: tuple[tuple[int, ...], ...]
 
     def truth(self) -> Truth:
@@ -114,9 +116,10 @@ def wrong(program: Program, found: Mapping[str, Answer], *, certain: bool = Fals
 def decomposed(program: Program, scale: int, whole: Captured) -> Captured:
     """The graph in core ATen ops, beside the ``whole`` one."""
     model = program.build(scale)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch's own, of its own trees
         exported = torch.export.export(model, (program.inputs(),), strict=False)
-    exported = exported.run_decompositions()
+        exported = exported.run_decompositions()
     graph = exported.graph_module.graph
     signature = exported.graph_signature
     return normalize(
