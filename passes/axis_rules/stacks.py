@@ -37,7 +37,7 @@ def _labels(user: fx.Node, node: fx.Node) -> bool:
     terms = left.split(",")
     place = list(operands).index(node)
     others = "".join(term for i, term in enumerate(terms) if i != place)
-    first, second = terms[place][-2:]
+    first, second = terms[place][-2], terms[place][-1]
     contracted = [x for x in (first, second) if x in others and x not in right]
     kept = [x for x in (first, second) if x in right and x not in others]
     return bool(contracted and kept)
