@@ -29,7 +29,9 @@ from mupfx.tables.linear_ops import (
 
 Twins = Mapping[fx.Node, fx.Node]
 
-LENGTHS = ("aten.linalg_vector_norm", "aten.norm", "aten.sum")
+LENGTHS = (
+    "aten.linalg_vector_norm", "aten.linalg_norm", "aten.norm", "aten.frobenius_norm", "aten.sum",
+)  # fmt: skip
 MEANS = ("aten.mean", "aten.var", "aten.var_mean")
 MOST_NODES_OF_A_NORM = 12
 

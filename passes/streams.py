@@ -96,13 +96,19 @@ def _chain(
         if current in residuals:
             current = residuals[current].skip
         elif (
-            packet(current) in KEEPING
+            _op(current) in KEEPING
             or constant_factor(current) is not None
-            or (projected and (current.name in walk.layers or packet(current) in NORMS | POOLING))
+            or (projected and (current.name in walk.layers or _op(current) in NORMS | POOLING))
         ):
             current = next(iter(walk.data(current)), None)
         else:
             return
+
+
+def _op(node: fx.Node) -> object:
+    """The op of a node; of the first result of several, the op that gave it."""
+    first = is_pick(node) and node.args[1] == 0
+    return packet(node.all_input_nodes[0]) if first else packet(node)
 
 
 def _branch(

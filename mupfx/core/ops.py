@@ -27,12 +27,21 @@ def holds_floats(node: fx.Node) -> bool:
     return isinstance(value, torch.Tensor) and value.dtype.is_floating_point
 
 
+SPELLINGS = {
+    "aten.multiply": "aten.mul",
+    "aten.divide": "aten.div",
+    "aten.true_divide": "aten.div",
+}
+"""Other names of the same ops."""
+
+
 def constant_factor(node: fx.Node) -> float | None:
     """``c`` where the node is ``x * c``, ``c * x`` or ``x / (1/c)``, in place too; else None.
 
     ``c`` is a number, or a tensor of one that neither inputs nor parameters have a part in.
     """
     op = str(packet(node)).removesuffix("_")
+    op = SPELLINGS.get(op, op)
     if op not in ("aten.mul", "aten.div") or len(node.args) < 2:
         return None
     first, other = node.args[:2]

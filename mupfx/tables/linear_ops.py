@@ -16,13 +16,18 @@ KEEPING = frozenset(
         aten.expand_as, aten.clone, aten.contiguous, aten.to, aten._to_copy, aten.detach,
         aten.alias, aten.type_as, aten.dropout, aten.feature_dropout, aten.native_dropout,
         aten.movedim, aten.swapaxes, aten.lift_fresh_copy, aten.neg, aten.repeat,
-        aten.repeat_interleave, aten.roll, aten.flip,
+        aten.repeat_interleave, aten.roll, aten.flip, aten.view_as, aten.reshape_as, aten.ravel,
+        aten._reshape_alias, aten.moveaxis, aten.swapdims, aten.broadcast_to, aten.tile,
+        aten.negative, aten.lift_fresh, aten.view_copy, aten.permute_copy, aten.transpose_copy,
+        aten.t_copy, aten.unsqueeze_copy, aten.squeeze_copy, aten.expand_copy, aten.alias_copy,
+        aten.detach_copy, aten.dropout_, aten.feature_dropout_,
     }
 )  # fmt: skip
 
 CASTS = frozenset(
     {
         aten.to, aten._to_copy, aten.type_as, aten.detach, aten.dropout, aten.feature_dropout,
+        aten.native_dropout, aten.dropout_, aten.feature_dropout_,
     }
 )  # fmt: skip
 """Those among them that change no entry, but its type or whether it is trained."""
@@ -30,7 +35,9 @@ CASTS = frozenset(
 PARTIAL = frozenset(
     {
         aten.slice, aten.narrow, aten.select, aten.split, aten.split_with_sizes, aten.chunk,
-        aten.unbind, aten.tensor_split, aten.index_select,
+        aten.unbind, aten.tensor_split, aten.index_select, aten.unsafe_split, aten.unsafe_chunk,
+        aten.unsafe_split_with_sizes, aten.slice_copy, aten.select_copy, aten.split_copy,
+        aten.split_with_sizes_copy, aten.unbind_copy, aten.hsplit, aten.vsplit, aten.dsplit,
     }
 )  # fmt: skip
 
@@ -38,7 +45,12 @@ POOLING = frozenset(
     {
         aten.avg_pool1d, aten.avg_pool2d, aten.adaptive_avg_pool1d, aten.adaptive_avg_pool2d,
         aten.mean, aten.pad, aten.constant_pad_nd, aten.upsample_nearest2d,
-        aten.upsample_bilinear2d, aten.max_pool2d,
+        aten.upsample_bilinear2d, aten.max_pool2d, aten._adaptive_avg_pool2d,
+        aten._adaptive_avg_pool3d, aten.adaptive_avg_pool3d, aten.avg_pool3d, aten.max_pool1d,
+        aten.max_pool3d, aten.max_pool2d_with_indices, aten.max_pool3d_with_indices,
+        aten.upsample_nearest1d, aten.upsample_nearest3d, aten.upsample_linear1d,
+        aten.upsample_bicubic2d, aten.upsample_trilinear3d, aten.reflection_pad1d,
+        aten.reflection_pad2d, aten.replication_pad1d, aten.replication_pad2d,
     }
 )  # fmt: skip
 
@@ -46,18 +58,33 @@ NORMS = frozenset(
     {
         aten.layer_norm, aten.rms_norm, aten._fused_rms_norm, aten.batch_norm, aten.group_norm,
         aten.instance_norm, aten._native_batch_norm_legit, aten.native_batch_norm,
+        aten._native_batch_norm_legit_no_training, aten._native_batch_norm_legit_functional,
+        aten._batch_norm_with_update, aten._batch_norm_no_update, aten.cudnn_batch_norm,
+        aten.native_layer_norm, aten.native_group_norm,
     }
 )  # fmt: skip
 
-SCALING = frozenset({aten.mul, aten.div, aten.mul_, aten.div_})
+SCALING = frozenset(
+    {
+        aten.mul, aten.div, aten.mul_, aten.div_, aten.multiply, aten.divide, aten.true_divide,
+    }
+)  # fmt: skip
 
 SUMS = frozenset({aten.add, aten.add_})
 
-JOINS = frozenset({aten.cat, aten.concat, aten.stack})
+JOINS = frozenset({aten.cat, aten.concat, aten.concatenate, aten.stack})
 
 SOFTMAX = frozenset({aten.softmax, aten._softmax, aten._safe_softmax})
 
-FUSED_ATTENTION = frozenset({aten.scaled_dot_product_attention})
+FUSED_ATTENTION = frozenset(
+    {
+        aten.scaled_dot_product_attention, aten._scaled_dot_product_attention_math,
+        aten._scaled_dot_product_cudnn_attention, aten._scaled_dot_product_efficient_attention,
+        aten._scaled_dot_product_flash_attention, aten._flash_attention_forward,
+        aten._scaled_dot_product_flash_attention_for_cpu, aten._efficient_attention_forward,
+        aten._scaled_dot_product_fused_attention_overrideable,
+    }
+)  # fmt: skip
 
 SATURATING = frozenset({aten.tanh, aten.tanh_})
 """Nonlinear, and the identity for small values: caps on logits."""
