@@ -78,7 +78,8 @@ RULES: Rules = {
     **dict.fromkeys(
         (
             aten.sym_size, aten.sym_numel, aten.sym_stride, aten.sym_storage_offset,
-            aten._local_scalar_dense, aten.sym_is_contiguous, aten.item, aten.is_nonzero, aten.equal, aten.allclose,
+            aten._local_scalar_dense, aten.sym_is_contiguous, aten.item, aten.is_nonzero,
+            aten.equal, aten.allclose,
             aten._assert_scalar, aten._assert_tensor_metadata, aten._assert_async,
             aten._functional_assert_async, aten.sym_constrain_range,
             aten.sym_constrain_range_for_size,

@@ -20,16 +20,19 @@ from mupfx.passes.axis_rules.view import source
 
 aten = torch.ops.aten
 
+ATTENDED = "lv, le, se, sv, lv -> le, se, sv"
+BIASED = "lv, le, se, sv, ls, lv -> le, se, sv, ls"
+
 LETTERS: Mapping[object, str] = {
     aten._cdist_backward: "nm, nd, md, nm -> nd",
     aten._pdist_backward: "m, nd, m -> nd",
     aten.nll_loss_backward: "n, nc, n, c -> nc",
     aten.nll_loss2d_backward: "nhw, nchw, nhw, c -> nchw",
     aten.grid_sampler_2d_backward: "ncyx, nchw, nyxp -> nchw, nyxp",
-    aten._scaled_dot_product_flash_attention_for_cpu_backward: "lv, le, se, sv, lv, l -> le, se, sv",
-    aten._scaled_dot_product_flash_attention_backward: "lv, le, se, sv, lv, l -> le, se, sv",
-    aten._scaled_dot_product_cudnn_attention_backward: "lv, le, se, sv, lv -> le, se, sv",
-    aten._scaled_dot_product_efficient_attention_backward: "lv, le, se, sv, ls, lv -> le, se, sv, ls",
+    aten._scaled_dot_product_flash_attention_for_cpu_backward: ATTENDED,
+    aten._scaled_dot_product_flash_attention_backward: ATTENDED,
+    aten._scaled_dot_product_cudnn_attention_backward: ATTENDED,
+    aten._scaled_dot_product_efficient_attention_backward: BIASED,
 }
 
 BELONGS: Mapping[object, tuple[str, ...]] = {

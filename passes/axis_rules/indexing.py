@@ -34,8 +34,9 @@ def embedding_bag(tracker: Tracker, call: Call) -> list[Dims]:
     offsets, weights = call.tensor("offsets"), call.tensor("per_sample_weights")
     if weights is not None:
         tracker.join(call, call.dims(call["indices"]), call.dims(weights))
-    known = offsets is not None and call.sizes(offsets) == call.outs[0][:1]
-    bags = call.dims(offsets) if known else tuple(fresh(size) for size in call.outs[0][:1])
+    bags = tuple(fresh(size) for size in call.outs[0][:1])
+    if offsets is not None and call.sizes(offsets) == call.outs[0][:1]:
+        bags = call.dims(offsets)
     rest = [bags if s == call.outs[0][:1] else tuple(map(fresh, s)) for s in call.outs[1:]]
     return [(*bags, columns), *rest]
 

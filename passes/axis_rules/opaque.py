@@ -5,7 +5,7 @@ axes it ties together. Of a Triton kernel and of a higher-order op that capture 
 nothing is known but what goes in; both are reported, with the user's line.
 """
 
-from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import fx
@@ -71,6 +71,5 @@ def _is_triton(node: fx.Node) -> bool:
 def by_name(tracker: Tracker, call: Call) -> list[Dims]:
     """A Triton kernel that returns what it wrote, by the names of its arguments."""
     note(tracker, call.node, TRITON)
-    given = call.node.kwargs.get("kwargs", {})
-    assert isinstance(given, Mapping)
+    given: Any = call.node.kwargs["kwargs"]
     return [call.dims(given[name]) for name in call.node.meta["val"]]

@@ -175,8 +175,7 @@ RULES: Rules = {
             aten._upsample_bilinear2d_aa, aten._upsample_bicubic2d_aa,
             aten._upsample_nearest_exact2d, aten.max_pool2d_with_indices, aten.adaptive_max_pool2d,
             aten.adaptive_max_pool1d, aten.adaptive_max_pool3d, aten._adaptive_avg_pool3d,
-            aten.max_pool1d_with_indices, aten.max_pool3d_with_indices, 
-             
+            aten.max_pool1d_with_indices, aten.max_pool3d_with_indices,
             aten._upsample_nearest_exact1d, aten._upsample_nearest_exact3d,
             aten._upsample_lanczos2d_aa,
         ),

@@ -9,7 +9,8 @@ out (a probe sees what follows an input), and so are axes of size zero and one.
 import sys
 import types
 import unittest
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from itertools import combinations, islice
 from math import prod
 from typing import Any
@@ -29,6 +30,7 @@ from mupfx.passes.axis_rules.tracker import Rule, Tracker
 
 Axis = tuple[str, int, int]
 Pairs = frozenset[tuple[Axis, Axis]]
+Asked = Callable[[Tracker, Call], Dims | list[Dims] | None]
 
 
 def op_infos() -> list[Any]:
@@ -39,11 +41,11 @@ def op_infos() -> list[Any]:
     if missing:
         sys.modules["expecttest"] = stub
     try:
-        from torch.testing._internal.common_methods_invocations import op_db
+        module = import_module("torch.testing._internal.common_methods_invocations")
     finally:
         if missing:
             del sys.modules["expecttest"]
-    return list(op_db)
+    return list(module.op_db)
 
 
 def samples(info: Any, most: int) -> list[Any]:
@@ -86,7 +88,7 @@ def _results(node: fx.Node) -> list[torch.Tensor]:
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
-def pairs(node: fx.Node, how: Rule) -> Pairs | None:
+def pairs(node: fx.Node, how: Asked) -> Pairs | None:
     """Pairs of axes that are one class; None where nothing can be said."""
     tracker = Tracker({})
     given = [n for n in node.all_input_nodes if is_tensor(n)]
@@ -139,7 +141,7 @@ def is_empty(node: fx.Node) -> bool:
 
 def compare(node: fx.Node, rule: Rule) -> tuple[Pairs, Pairs] | None:
     """What the rule alone says, and what the probe alone; None where the probe cannot run."""
-    by_probe = pairs(node, probe)  # type: ignore[arg-type]
+    by_probe = pairs(node, probe)
     by_rule = pairs(node, rule)
     if by_probe is None or by_rule is None:
         return None

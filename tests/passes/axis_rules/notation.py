@@ -45,7 +45,7 @@ class Case:
     """Shapes of float tensors, or tensors of other kinds."""
     kernel: Any = None
     """An op that runs on other devices alone: ``call`` then gives its arguments."""
-    outs: tuple[Shape, ...] | Shape = ()
+    outs: tuple[Any, ...] = ()
     """Shapes of that op's results, or of its only one."""
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ def case(expected: str, call: Callable[..., Any], *inputs: Any) -> Case:
 
 
 def kernel(
-    expected: str, op: Any, outs: Sequence[Shape], call: Callable[..., Any], *inputs: Any
+    expected: str, op: Any, outs: Sequence[Shape] | Shape, call: Callable[..., Any], *inputs: Any
 ) -> Case:
     """A row about an op that does not run here."""
     return Case(expected, call, inputs, op, tuple(outs))
@@ -101,10 +101,10 @@ def _by_hand(row: Case, inputs: Sequence[torch.Tensor]) -> fx.GraphModule:
     return fx.GraphModule({}, graph)
 
 
-def _empty(outs: tuple[Shape, ...] | Shape) -> Any:
+def _empty(outs: tuple[Any, ...]) -> Any:
     if not outs or isinstance(outs[0], int):
-        return torch.empty(outs, device="meta")  # type: ignore[arg-type]
-    return tuple(map(_empty, outs))  # type: ignore[arg-type]
+        return torch.empty(outs, device="meta")
+    return tuple(map(_empty, outs))
 
 
 def _picks(graph: fx.Graph, made: fx.Node) -> list[fx.Node]:

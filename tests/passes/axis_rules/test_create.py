@@ -75,7 +75,11 @@ COUNTED = [
     kernel("a -> n c; selection n c", aten.combinations.default, (10, 2), lambda x: (x,), (5,)),
     case("a b -> n, a b; selection n", lambda x: aten._unique(x, True, True), ints(5, 3)),
     case("a -> n, a, n; selection n", lambda x: aten.unique_consecutive(x, True, True), ints(5)),
-    case("a b -> n b, a, n; selection n", lambda x: aten.unique_dim(x, 0, True, True, True), ints(5, 3)),
+    case(
+        "a b -> n b, a, n; selection n",
+        lambda x: aten.unique_dim(x, 0, True, True, True),
+        ints(5, 3),
+    ),
 ]
 
 NUMBERS = (

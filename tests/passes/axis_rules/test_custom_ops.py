@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, fx, nn
+from torch._higher_order_ops.triton_kernel_wrap import (
+    triton_kernel_wrapper_functional,
+    triton_kernel_wrapper_mutation,
+)
 
 import mupfx
 from mupfx.passes import axes
@@ -159,8 +163,6 @@ def test_an_op_that_only_writes_and_ties_nothing_is_reported() -> None:
 
 
 def _triton(graph: fx.Graph, x: fx.Node, y: fx.Node) -> fx.Node:
-    from torch._higher_order_ops.triton_kernel_wrap import triton_kernel_wrapper_functional
-
     made = graph.call_function(
         triton_kernel_wrapper_functional,
         kwargs={"kernel_idx": 0, "kwargs": {"a": x, "out": y}, "tensors_to_clone": ["out"]},
@@ -180,8 +182,6 @@ def test_a_triton_kernel_gives_back_what_it_was_given() -> None:
 
 
 def test_a_triton_kernel_that_writes_is_reported() -> None:
-    from torch._higher_order_ops.triton_kernel_wrap import triton_kernel_wrapper_mutation
-
     tracker, _ = _graph(
         lambda g, x, y: g.call_function(
             triton_kernel_wrapper_mutation, kwargs={"kernel_idx": 0, "kwargs": {"a": x, "out": y}}
@@ -200,10 +200,11 @@ def _higher(graph: fx.Graph, x: fx.Node, y: fx.Node) -> fx.Node:
 
 def test_a_higher_order_op_that_is_not_entered_is_named_with_its_line() -> None:
     tracker, _ = _graph(_higher)
-    assert list(tracker.unknown.values()) == [
+    (text,) = tracker.unknown.values()
+    assert text == (
         "associative_scan is a higher-order op that capture does not enter, "
         "at net.py:7 return scan(x, y)"
-    ]
+    )
 
 
 def _packed(graph: fx.Graph, x: fx.Node, y: fx.Node) -> fx.Node:
@@ -219,7 +220,7 @@ def test_an_unsupported_op_is_reported_with_its_reason() -> None:
 
 
 def test_strict_mode_refuses_with_that_reason() -> None:
-    model: Any = Between(lambda x: torch.ops.mupfx_tests.stubborn(x))
+    model: Any = Between(torch.ops.mupfx_tests.stubborn)
     with pytest.raises(mupfx.AnalysisError, match="its fake kernel refuses other sizes"):
         mupfx.convert(model, torch.zeros(2, 3), base={"c0": 4})
 

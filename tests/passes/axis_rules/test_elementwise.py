@@ -129,7 +129,14 @@ def alone(op: Any) -> Case:
 
 
 def beside(op: Any) -> Case:
-    return kernel("a b, b -> a b", getattr(op, "Tensor", op.default), (2, 3), lambda x, y: (x, y), (2, 3), (3,))
+    return kernel(
+        "a b, b -> a b",
+        getattr(op, "Tensor", op.default),
+        (2, 3),
+        lambda x, y: (x, y),
+        (2, 3),
+        (3,),
+    )
 
 
 UNTAGGED = [

@@ -123,6 +123,7 @@ PRODUCTS = [
     ),
 ]  # fmt: skip
 
+
 def attention(op: Any, more: tuple[Any, ...]) -> Case:
     return kernel(
         "b h t v, b h t e, b h s e, b h s v -> b h t e, b h s e, b h s v",

@@ -1,5 +1,4 @@
 """Losses: predictions lie beside their targets."""
-# ruff: noqa: FBT003 - torch's own signatures
 
 import pytest
 import torch

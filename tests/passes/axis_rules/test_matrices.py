@@ -1,4 +1,5 @@
 """Linear algebra: which axes of a matrix must be as long as which."""
+# ruff: noqa: FBT003 - torch's own signatures
 
 import pytest
 import torch
@@ -19,8 +20,8 @@ SQUARE = [
         aten.linalg_matrix_exp,
         lambda a: aten.matrix_power(a, 3),
         lambda a: aten.linalg_matrix_power(a, 3),
-        lambda a: tuple(torch.linalg.inv_ex(a))[0],
-        lambda a: tuple(torch.linalg.cholesky_ex(a))[0],
+        lambda a: next(iter(torch.linalg.inv_ex(a))),
+        lambda a: next(iter(torch.linalg.cholesky_ex(a))),
     )
 ]
 
@@ -46,7 +47,11 @@ REDUCED = [
 FACTORS = [
     case("b m n -> b m n, b n n", lambda a: tuple(torch.linalg.qr(a)), (2, 5, 3)),
     case("b m n -> b m m, b m n", lambda a: tuple(torch.linalg.qr(a)), (2, 3, 5)),
-    case("b m n -> b m n, b n, b n n", lambda a: tuple(torch.linalg.svd(a, full_matrices=False)), (2, 5, 3)),
+    case(
+        "b m n -> b m n, b n, b n n",
+        lambda a: tuple(torch.linalg.svd(a, full_matrices=False)),
+        (2, 5, 3),
+    ),
     case("b m n -> b m m, b n, b n n", lambda a: tuple(torch.linalg.svd(a)), (2, 5, 3)),
     case("b m n -> b m n, b n, b n n", lambda a: aten._linalg_svd(a, False), (2, 5, 3)),
     case("b m n -> b n m", torch.linalg.pinv, (2, 5, 3)),
@@ -62,7 +67,12 @@ SOLVED = [
     case("b n n, b n -> b n", torch.linalg.solve, (2, 3, 3), (2, 3)),
     case("n n, k n -> k n", lambda a, b: torch.linalg.solve(a, b, left=False), (3, 3), (5, 3)),
     case("n n, n k -> n k, ", lambda a, b: tuple(torch.linalg.solve_ex(a, b)), (3, 3), (3, 5)),
-    case("n n, n k -> n k", lambda a, b: torch.linalg.solve_triangular(a, b, upper=True), (3, 3), (3, 5)),
+    case(
+        "n n, n k -> n k",
+        lambda a, b: torch.linalg.solve_triangular(a, b, upper=True),
+        (3, 3),
+        (3, 5),
+    ),
     case("n k, n n -> n k", torch.cholesky_solve, (3, 5), (3, 3)),
 ]
 
@@ -90,7 +100,7 @@ PRODUCTS = [
     case("*n o, b n i, b i o -> n o", torch.addbmm, (3, 7), (2, 3, 5), (2, 5, 7)),
     case("*n, *n i', i -> n", torch.addmv, (3,), (3, 5), (5,)),
     case("n m, n, m -> n m", torch.addr, (3, 5), (3,), (5,)),
-    case("*o, n i, *i' o -> n o", lambda c, a, b: aten._addmm_activation(c, a, b), (7,), (3, 5), (5, 7)),
+    case("*o, n i, *i' o -> n o", aten._addmm_activation, (7,), (3, 5), (5, 7)),
     kernel("n i, *i' o -> n o", aten._int_mm.default, (32, 24), lambda a, b: (a, b), (32, 16), (16, 24)),
     kernel("n i, *i' o -> n o", aten._scaled_mm.default, (32, 24), lambda a, b: (a, b, None, None), (32, 16), (16, 24)),
     kernel(
