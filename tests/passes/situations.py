@@ -211,6 +211,15 @@ def gradient_inside(m: Net, x: Tensor) -> Tensor:
     return plain(m, x) + slope.sum()
 
 
+def backward_inside(m: Net, x: Tensor) -> Tensor:
+    energy(m, x).backward()
+    return plain(m, x)
+
+
+def normalised(m: Net, x: Tensor) -> Tensor:
+    return ends(m, m.inner(m.a(x)))
+
+
 def functional_gradient(m: Net, x: Tensor) -> Tensor:
     slope: Tensor = torch.func.grad(lambda z: energy(m, z))(x)
     return plain(m, x) + slope.sum()
@@ -397,6 +406,8 @@ SITUATIONS: dict[str, Callable[[], Situation]] = {
         packed_sequence, inner=nn.LSTM(WIDTH, WIDTH, batch_first=True)
     ),
     "autograd.grad inside": lambda: called(gradient_inside),
+    "backward inside": lambda: called(backward_inside),
+    "a batch norm in training": lambda: called(normalised, inner=nn.BatchNorm1d(WIDTH)),
     "func.grad inside": lambda: called(functional_gradient),
     "vmap": lambda: called(vmapped),
     "cond": lambda: called(cond),

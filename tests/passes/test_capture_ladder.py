@@ -29,6 +29,7 @@ TAKEN_BY = {
     "export": {
         "an input written to",
         "a loop over rows",
+        "a batch norm in training",
         "recursion",
         "a checkpoint, reentrant",
         "a checkpoint",
@@ -64,6 +65,7 @@ TAKEN_BY = {
         "scripted",
     },
     "recorder": {
+        "backward inside",
         "numpy reads a value",
         "numpy and back",
         "numpy reshapes",
