@@ -212,7 +212,7 @@ def gradient_inside(m: Net, x: Tensor) -> Tensor:
 
 
 def backward_inside(m: Net, x: Tensor) -> Tensor:
-    energy(m, x).backward()
+    torch.autograd.backward(energy(m, x))
     return plain(m, x)
 
 
