@@ -354,7 +354,7 @@ def experts(scope: Scope, x: Tensor) -> Tensor:
     count, inner, width = scope.sizes.experts, scope.sizes.inner, x.shape[-1]
     chosen = scope.linear("router", x, count).softmax(-1)
     up = scope.weight("up", count, inner, width, contracts=(2,))
-    down = scope.weight("down", count, width, inner, contracts=(2,))
+    down = scope.weight("down", count, width, inner, contracts=(0, 2))  # both are summed
     h = torch.einsum("btd,efd->btef", x, up).relu()
     return x + (torch.einsum("btef,edf->bted", h, down) * chosen[..., None]).sum(2)
 
