@@ -1,8 +1,8 @@
 """What one model alone cannot prove: which of its sizes grow.
 
-The main residual stream is width, and so is a size that every open axis has. Any other size is a
-knob of its own, an axis of the output may be an embedding's, and a stream that starts in the
-inputs may be as wide as they are. Those answers stay, but as ``assumed``::
+A residual stream is width where there is one alone, and so is a size that every open axis has.
+Any other size is a knob of its own, an axis of the output may be an embedding's, and a stream that
+starts in the inputs may be as wide as they are. Those answers stay, but as ``assumed``::
 
     c4  172  width  assumed   contracted at linear_6; its size is its own, and may stay
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mupfx.core.axes import Axes, FactorClass
-from mupfx.core.structure import Stream, Streams
+from mupfx.core.structure import Streams
 from mupfx.core.vocabulary import Kind, Reason, Status
 
 OWN = "its size is its own, and may stay"
@@ -35,21 +35,14 @@ def doubt(axes: Axes, streams: Streams) -> Axes:
 
 
 def _anchored(axes: Axes, streams: Streams) -> Iterator[str]:
-    """Width classes that grow if anything does."""
+    """Width classes that grow if anything does: the one along which every residual adds."""
     growing = {n: c for n, c in axes.classes.items() if c.kind is Kind.WIDTH}
     if len({c.size for c in growing.values()}) == 1:
         yield from growing
-    main = max(
-        (s for s in streams.streams if s.factor_class in growing),
-        key=lambda s: _weight(axes, s),
-        default=None,
-    )
-    if main is not None:
-        yield main.factor_class
-
-
-def _weight(axes: Axes, stream: Stream) -> tuple[int, int]:
-    return stream.depth, axes.classes[stream.factor_class].size
+    adds = {branch.end for branch in streams.branches}
+    along = {c for end in adds for axis in axes.nodes.get(end, ()) for c in axis if c in growing}
+    if len(along) == 1:
+        yield from along
 
 
 def _why(found: FactorClass, *, enters: bool, known: bool) -> str | None:

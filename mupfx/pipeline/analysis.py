@@ -53,7 +53,7 @@ def run_analysis(
     if twins:
         _require_agreement(axes)
     axes = _label_streams(axes, find_streams(program, axes))
-    if beside is None:
+    if not twins:
         axes = doubt(axes, find_streams(program, axes))
     axes = with_overrides(axes, options.overrides)
     streams = find_streams(program, axes)
@@ -152,7 +152,7 @@ def _with_base(axes: Axes, base: Given, ratios: Ratios) -> Axes:
                 found, kind=Kind.WIDTH, status=Status.CERTAIN, reason=None,
                 evidence=f"grew by {ratio} from the base",
             )  # fmt: skip
-        elif settles and found.status is Status.ASSUMED:
+        elif settles and (found.kind is Kind.WIDTH or found.status is Status.ASSUMED):
             classes[name] = replace(
                 found, kind=Kind.FINITE, status=Status.CERTAIN, reason=found.reason or Reason.BASE,
                 evidence="as long at the base",

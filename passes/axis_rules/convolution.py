@@ -9,7 +9,7 @@ from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.contraction import contract, labels
 from mupfx.passes.axis_rules.factors import Dim, Dims, expand, fresh, is_one, mark
-from mupfx.passes.axis_rules.tracker import CONTRACTED, Rules, Tracker
+from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, Rules, Tracker
 
 aten = torch.ops.aten
 
@@ -24,18 +24,24 @@ def convolution(tracker: Tracker, call: Call) -> Dims:
     out = (_grouped if call["groups"] != 1 else _dense)(tracker, call, x, w, turned=turned)
     lead = call.dims(x)[: _channel(call)]
     _bias(tracker, call, w, out)
-    return (*lead, out, *_positions(call, x, w))
+    return (*lead, out, *_positions(tracker, call, x, w))
 
 
-def _positions(call: Call, x: fx.Node, w: fx.Node) -> Iterator[Dim]:
-    """Positions of the result; a kernel of one that leaves their number leaves the axis too."""
+def _positions(tracker: Tracker, call: Call, x: fx.Node, w: fx.Node) -> Iterator[Dim]:
+    """Positions of the result; a kernel of one that leaves their number leaves the axis too.
+
+    What slides along channels (an attention of neighbouring channels) makes as many of them.
+    """
     extents = call.sizes(w)[2:]
     for i in range(-len(extents), 0):
         if is_one(extents[i]) and call.sizes(x)[i] == call.out[i]:
             yield call.dims(x)[i]
         else:
-            made = fresh(call.out[i])
-            mark(made, Reason.SPATIAL, f"positions of {call.node.name}")
+            made, before = fresh(call.out[i]), expand(call.dims(x)[i])
+            if any(MADE in piece.factor.marks for piece in before):
+                tracker.depends.append((before, made))
+            else:
+                mark(made, Reason.SPATIAL, f"positions of {call.node.name}")
             yield made
 
 
