@@ -39,14 +39,19 @@ class Call:
         value = self.arguments.get(name)
         return value if isinstance(value, fx.Node) and self.env.get(value) is not None else None
 
-    def dims(self, node: fx.Node) -> Dims:
-        """Dimensions of one tensor-valued node; new ones where nothing was found out."""
+    def dims(self, node: fx.Node | float) -> Dims:
+        """Dimensions of one tensor-valued node; new ones where nothing was found out.
+
+        A number in the place of a tensor, as ``_to_copy(2.0)`` has it, has none.
+        """
+        if not isinstance(node, fx.Node):
+            return ()
         dims = self.env.get(node)
         return dims if isinstance(dims, tuple) else tuple(fresh(s) for s in self.sizes(node))
 
-    def sizes(self, node: fx.Node) -> list[Size]:
+    def sizes(self, node: fx.Node | float) -> list[Size]:
         """Sizes of a node's dimensions, in this model and its base."""
-        return sizes_of(node, self.base)
+        return sizes_of(node, self.base) if isinstance(node, fx.Node) else []
 
     def tensors(self) -> list[fx.Node]:
         """Every tensor-valued node among the arguments."""

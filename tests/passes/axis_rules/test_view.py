@@ -319,7 +319,12 @@ IN_PLACE = [
     case("a b -> a b", lambda x: x.clone().tril_(), (2, 3)),
 ]
 
-CASES = [*GROUPING, *MOVES, *REPEATS, *PARTS, *SPACE, *ALIKE, *IN_PLACE]
+NUMBERS = [
+    # what vmap leaves of a number in the code
+    kernel(" -> ", aten._to_copy.default, (), lambda: (2.0,)),
+]
+
+CASES = [*NUMBERS, *GROUPING, *MOVES, *REPEATS, *PARTS, *SPACE, *ALIKE, *IN_PLACE]
 
 
 @pytest.mark.parametrize("row", CASES, ids=str)
