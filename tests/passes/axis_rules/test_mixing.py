@@ -86,8 +86,11 @@ class Windowed(nn.Module):
 
 def test_a_constant_beside_what_a_weight_makes() -> None:
     found = mupfx.analyze(Windowed(16), floats(2, 3))
-    assert kinds(found, "out.weight") == [["finite"], ["width"]]
-    assert status(found, "out.weight") == "certain"
+    (inner,) = found.axes.parameters["out.weight"][1]
+    (rows,) = found.axes.parameters["inside.weight"][0]
+    assert inner == rows
+    assert found.axes.classes[inner].kind == "width"
+    assert found.axes.classes[inner].status == "certain"
 
 
 class Latents(nn.Module):
