@@ -36,7 +36,8 @@ import mupfx
 Record = dict[str, Any]
 """One model: ``{"name": ..., "capture": "export", "alone": {"right": 40, ...}, ...}``."""
 
-KINDS = ("right", "wrong", "assumed", "unknown")
+KINDS = ("right", "certain", "wrong", "assumed", "unknown")
+"""Parameters that are right, those of them that are certain, and those that are not right."""
 WAYS = ("alone", "base")
 
 
@@ -52,21 +53,28 @@ def analysed(corpus: ModuleType, name: str) -> Record:
         "seconds": round(time.perf_counter() - start, 2),
         "nodes": len(found.captured.graph.nodes),
         "ops without an answer": sorted(set(found.axes.unknown_ops.values())),
-        "alone": counted(truth, corpus.compare(name, found.to_dict())),
+        "alone": counted(truth, inspected := found.to_dict(), corpus.compare(name, inspected)),
     }
     grown = truth["canon"]
     wide, wide_args, wide_kwargs = corpus.build(name, 2, grown)
     beside = mupfx.analyze(wide, wide_args, wide_kwargs, base=model)
-    record["base"] = counted(truth, corpus.compare(name, beside.to_dict(), grown))
+    inspected = beside.to_dict()
+    record["base"] = counted(truth, inspected, corpus.compare(name, inspected, grown))
     return record
 
 
-def counted(truth: Mapping[str, Any], misses: Sequence[Sequence[Any]]) -> Record:
-    """How many parameters are right, and what was said of the others."""
-    total = sum(bool(p["used"]) for p in truth["params"].values())
+def counted(
+    truth: Mapping[str, Any], inspected: Mapping[str, Any], misses: Sequence[Sequence[Any]]
+) -> Record:
+    """How many parameters are right, how many of them for certain, and what is wrong."""
+    used = [name for name, expected in truth["params"].items() if expected["used"]]
+    missed = {name for name, *_ in misses}
+    right = [name for name in used if name not in missed]
+    sure = sum(inspected["parameters"][name]["status"] == "certain" for name in right)
     kinds = Counter(_kind(str(what)) for _, what, _, _ in misses)
     said = [f"{p}: {what}, {found} for {expected}" for p, what, found, expected in misses]
-    return {"right": total - len(misses), **{k: kinds[k] for k in KINDS[1:]}, "misses": said}
+    counts = {kind: kinds[kind] for kind in KINDS[2:]}
+    return {"right": len(right), "certain": sure, **counts, "misses": said}
 
 
 def _kind(what: str) -> str:
@@ -227,7 +235,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _wrong(record: Record) -> bool:
     beside = record["base"]
-    return bool(record["alone"]["wrong"] or any(beside[kind] for kind in KINDS[1:]))
+    return bool(record["alone"]["wrong"] or any(beside[kind] for kind in KINDS[2:]))
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
