@@ -145,14 +145,19 @@ Span = tuple[Size, Size]
 
 
 def place(root: Factor, span: Span, dim: Dim) -> None:
-    """Note a part of a root; one that lies in another is a part of that."""
+    """Note a part of a root; one that lies in another is a part of that.
+
+    Only neighbours are linked: the closest around it, the largest within. The others follow.
+    """
     if span in root.parts:
         unify(root.parts[span], dim)
         return
     around = [s for s in root.parts if _holds(s, span)]
     within = [s for s in root.parts if _holds(span, s)]
     root.parts[span] = dim
-    pairs = [(outer, span) for outer in sorted(around)[-1:]] + [(span, inner) for inner in within]
+    closest = [s for s in around if not any(_holds(s, other) for other in around)][:1]
+    largest = [s for s in within if not any(_holds(other, s) for other in within)]
+    pairs = [(outer, span) for outer in closest] + [(span, inner) for inner in largest]
     for (start, stop), (begin, end) in pairs:
         ends = minus(begin, start), minus(end, start), minus(stop, start)
         known = part(root.parts[(start, stop)], *ends)
