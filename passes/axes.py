@@ -147,7 +147,7 @@ def _pick(tracker: Tracker, node: fx.Node) -> None:
         position = list(source.meta["val"]).index(position)
     assert isinstance(position, int)
     tracker.env[node] = value[position]
-    for table in (tracker.producer, tracker.before, tracker.sources):
+    for table in (tracker.producer, tracker.before, tracker.scaled, tracker.sources):
         if source in table:
             table[node] = table[source]  # type: ignore[assignment]
     for nodes in (tracker.active, tracker.learned_nodes):

@@ -63,19 +63,22 @@ def transpose(tracker: Tracker, call: Call) -> Dims:
     return tuple(dims)
 
 
-def reverse(_: Tracker, call: Call) -> Dims:
+def reverse(tracker: Tracker, call: Call) -> Dims:
     """Axes in reverse order."""
+    tracker.through(call, source(call))
     return call.dims(source(call))[::-1]
 
 
-def last_two(_: Tracker, call: Call) -> Dims:
+def last_two(tracker: Tracker, call: Call) -> Dims:
     """The last two axes swapped."""
+    tracker.through(call, source(call))
     dims = call.dims(source(call))
     return (*dims[:-2], dims[-1], dims[-2])
 
 
-def movedim(_: Tracker, call: Call) -> Dims:
+def movedim(tracker: Tracker, call: Call) -> Dims:
     """``torch.movedim``."""
+    tracker.through(call, source(call))
     dims = call.dims(source(call))
     origin, target = (
         x if isinstance(x, Sequence) else [x] for x in (call["source"], call["destination"])
