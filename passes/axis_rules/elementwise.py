@@ -7,8 +7,8 @@ not tag.
 import torch
 
 from mupfx.passes.axis_rules.call import Call
-from mupfx.passes.axis_rules.factors import Dims
-from mupfx.passes.axis_rules.tracker import Rules, Tracker
+from mupfx.passes.axis_rules.factors import Dims, mark
+from mupfx.passes.axis_rules.tracker import ADDED, Rules, Tracker
 
 aten = torch.ops.aten
 
@@ -29,6 +29,9 @@ def add(tracker: Tracker, call: Call) -> Dims:
     tracker.meet(call, nodes, companion=tracker.producer[product] if product else None)
     if product is not None and not any(n in tracker.active for n in nodes if n is not product):
         tracker.through(call, product)
+    active = [n for n in nodes if n in tracker.active and tracker.is_learned(n)]
+    if len(active) > 1 and any(tracker.last_product(n) is not None for n in active):
+        mark([piece for dim in dims for piece in dim], ADDED, call.node.name)
     return dims
 
 

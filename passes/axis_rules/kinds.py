@@ -13,7 +13,7 @@ from math import prod
 from mupfx.core.vocabulary import Kind, Reason, Status
 from mupfx.passes.axis_rules.factors import Dim, Factor, Piece, expand, partition
 from mupfx.passes.axis_rules.mixing import counted, given
-from mupfx.passes.axis_rules.tracker import CONTRACTED, MADE, MATCHED, REPEATED, Tracker
+from mupfx.passes.axis_rules.tracker import ADDED, CONTRACTED, MADE, MATCHED, REPEATED, Tracker
 
 CERTAIN = (
     Reason.INPUT,
@@ -346,16 +346,32 @@ def _is_last_open(answers: Answers, group: Sequence[Factor]) -> bool:
 
 
 def _bottlenecks(facts: Facts, answers: Answers) -> None:
-    """An axis that one weight makes of width and the next contracts to width is a rank."""
+    """An axis that one weight makes of width and the next contracts to width is a rank.
+
+    Where there is a residual stream, one of the two is it, and a narrow stream is none.
+    """
+    streams = any(ADDED in f.marks for f in facts.factors)
     for node, first, shared, last in facts.tracker.bridges:
         sides = [[f for f in roots(side) if not _is_finite(answers, f)] for side in (first, last)]
-        if not all(sides):
-            continue
-        narrower = min(prod(f.size[0] for f in side) for side in sides)
-        for factor in roots(shared):
-            if id(factor) not in answers and factor.size[0] < narrower:
-                evidence = f"a linear bottleneck before {node.name}, narrower than both sides"
-                answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
+        if all(sides) and (not streams or any(ADDED in f.marks for side in sides for f in side)):
+            said = f"a linear bottleneck before {node.name}, narrower than both sides"
+            _narrow(answers, shared, min(_length(side) for side in sides), said)
+    for node, shared, last in facts.tracker.entries:
+        wide = [f for f in roots(last) if not _is_finite(answers, f) and ADDED in f.marks]
+        if wide:
+            said = f"an embedding before {node.name}, narrower than the stream it is projected to"
+            _narrow(answers, shared, _length(wide), said)
+
+
+def _length(factors: Iterable[Factor]) -> int:
+    return prod(f.size[0] for f in factors)
+
+
+def _narrow(answers: Answers, shared: Iterable[Piece], limit: int, evidence: str) -> None:
+    """Open factors below a limit are ranks, unless residuals are added along them."""
+    for factor in roots(shared):
+        if id(factor) not in answers and factor.size[0] < limit and ADDED not in factor.marks:
+            answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
 
 
 def _widths(facts: Facts, answers: Answers) -> None:

@@ -39,6 +39,8 @@ MADE = "made"
 """Mark of a factor that a parameter makes: its result has it, its input had not."""
 MATCHED = "matched"
 """Mark of a factor that two activations contract."""
+ADDED = "added"
+"""Mark of a factor along which the product of a weight is added to an activation: a stream's."""
 STRAIGHT = KEEPING | PARTIAL | NORMS | SCALING | SUMS
 """Ops behind which a product is still one, but for its scale."""
 REPEATED = "repeated"
@@ -71,6 +73,10 @@ class Tracker:
         """What that weight contracted."""
         self.scaled: dict[fx.Node, list[Piece]] = {}
         """The same past norms and gains."""
+        self.looked: dict[fx.Node, list[Piece]] = {}
+        """Rows of the table that an activation was looked up in, if nothing bends it since."""
+        self.entries: list[tuple[fx.Node, list[Piece], list[Piece]]] = []
+        """(node, shared, fan-out) where a weight follows a look-up."""
         self.bridges: list[tuple[fx.Node, list[Piece], list[Piece], list[Piece]]] = []
         """(node, fan-in of the first, shared, fan-out) where one weight follows another."""
         self.uses: list[Use] = []
@@ -160,11 +166,22 @@ class Tracker:
         return self.before.get(node, self.scaled.get(node))
 
     def _follow(self, node: fx.Node) -> None:
-        """Norms and gains keep the axes of the one product before them."""
-        known = [self.last_product(n) for n in node.all_input_nodes if n in self.active]
-        straight = node not in self.before and packet(node) in STRAIGHT
-        if straight and known and known[0] is not None and all(k is known[0] for k in known):
+        """Norms, gains and scales of rows keep the axes of the one product before them."""
+        if node in self.before or packet(node) not in STRAIGHT:
+            return
+        wide = [n for n in node.all_input_nodes if n in self.active and self._is_whole(n, node)]
+        known = [self.last_product(n) for n in wide]
+        if known and known[0] is not None and all(k is known[0] for k in known):
             self.scaled[node] = known[0]
+        if wide and all(n in self.looked for n in wide):
+            self.looked[node] = self.looked[wide[0]]
+
+    def _is_whole(self, source: fx.Node, node: fx.Node) -> bool:
+        """Whether an operand is not repeated along an axis of the result."""
+        mine, result = self.env.get(source), self.env.get(node)
+        if packet(node) not in SCALING | SUMS or not isinstance(mine, tuple):
+            return True
+        return isinstance(result, tuple) and sum(map(bool, mine)) == sum(map(bool, result))
 
     def is_weight(self, node: fx.Node) -> bool:
         """Whether a node is weight-like."""
