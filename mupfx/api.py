@@ -58,7 +58,8 @@ def analyze(  # noqa: PLR0913 - each is an answer that only the user can give
         base_depth: Residual adds at the base, where that differs.
         grow: Without a base model: ``"heads"`` if wider means more heads, ``"head_dim"`` if wider
             heads.
-        overrides: Factor classes, by name or label, that are ``"width"`` or ``"finite"``.
+        overrides: Factor classes, by name or label (several: ``c{2..5}``), that are ``"width"``
+            or ``"finite"``.
 
     Raises:
         CaptureError: The inputs do not fit, or tracing failed.
@@ -107,7 +108,8 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
         parametrization: A table's name, or a table.
         grow: What grows in attention when the base does not say: ``"heads"`` or ``"head_dim"``.
         strict: Refuse what is not certain enough to give a number, instead of warning.
-        overrides: Factor classes, by name or label, that are ``"width"`` or ``"finite"``.
+        overrides: Factor classes, by name or label (several: ``c{2..5}``), that are ``"width"``
+            or ``"finite"``.
         init: Laws of initialisation by parameter name or pattern, where values do not tell.
         hooks: False refuses what cannot be folded into weights, and folds tied readouts into the
             norm before them.

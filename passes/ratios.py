@@ -11,6 +11,7 @@ from math import prod
 
 from mupfx.core.axes import Axes, Axis, FactorClass
 from mupfx.core.base import Ratios
+from mupfx.core.ranges import spread
 from mupfx.core.structure import Streams
 from mupfx.core.vocabulary import Kind, Reason, Status
 from mupfx.errors import BaseError
@@ -98,11 +99,15 @@ def of_sizes(axes: Axes, streams: Streams, sizes: Sizes) -> Ratios:
 
 
 def named(axes: Axes, word: str) -> list[FactorClass]:
-    """Classes of a name or label.
+    """Classes of a name or label; of several, written ``c{2..5}``.
 
     Raises:
         BaseError: There is none.
     """
+    return [found for one in spread(word) for found in _named(axes, one)]
+
+
+def _named(axes: Axes, word: str) -> list[FactorClass]:
     found = [c for c in axes.classes.values() if word in (c.name, c.label)]
     if found:
         return found

@@ -115,7 +115,7 @@ def _class_row(found: FactorClass, analysis: Analysis) -> Row:
 
 
 def _doubt_row(found: FactorClass) -> Row:
-    return (found.label, str(found.size), str(found.kind), f"--override {found.override}")
+    return (found.label, str(found.size), str(found.kind), f"--override '{found.override}'")
 
 
 def _stream_row(stream: Stream, words: Mapping[str, str], branches: tuple[Branch, ...]) -> Row:

@@ -6,17 +6,15 @@ Which integers may differ is said by ``Column.varies``; the first column of a ta
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
+from mupfx.core.ranges import ranges
 from mupfx.render.document import Column, Row, Table
 
 INDEX = re.compile(r"(?<![^.])\d+(?![^.])")
 """A whole dotted part of a name that is an integer."""
 NUMBER = re.compile(r"\d+")
-_RUN = 3
-"""Shortest arithmetic progression that is written with dots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,39 +44,6 @@ def collapse(table: Table) -> Table:
     first = {row: position for position, row in reversed(list(enumerate(table.rows)))}
     ordered = sorted(merged, key=lambda box: min(first[row] for row in box.rows))
     return Table(table.title, table.columns, tuple(_row(box, table.columns) for box in ordered))
-
-
-def ranges(numbers: Iterable[int]) -> str:
-    """Write a set of integers: ``{0..5}``, ``{0..10:2}`` in steps of two, ``{1,4,5}``.
-
-    >>> ranges([0, 2, 4, 6, 9]), ranges([3])
-    ('{0..6:2,9}', '3')
-    """
-    values = sorted(set(numbers))
-    if len(values) == 1:
-        return str(values[0])
-    return "{" + ",".join(_pieces(values)) + "}"
-
-
-def _pieces(values: Sequence[int]) -> list[str]:
-    pieces: list[str] = []
-    while values:
-        length = _progression(values)
-        if length < _RUN:
-            pieces.append(str(values[0]))
-            values = values[1:]
-            continue
-        step = values[1] - values[0]
-        pieces.append(f"{values[0]}..{values[length - 1]}" + (f":{step}" if step > 1 else ""))
-        values = values[length:]
-    return pieces
-
-
-def _progression(values: Sequence[int]) -> int:
-    """How many leading values have equal steps."""
-    steps = [right - left for left, right in pairwise(values)]
-    unequal = (position for position, step in enumerate(steps) if step != steps[0])
-    return next(unequal, len(steps)) + 1
 
 
 def _skeleton(row: Row, columns: Sequence[Column]) -> Row:

@@ -130,7 +130,7 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
 def test_explain() -> None:
     assert printed("explain", "blocks.0.up.weight", "--target", *WIDE) == snapshot("""\
 blocks.0.up.weight  [32 x 16]  hidden
-  1. c2 32 is width (certain): contracted at linear_2
+  1. c2 32 is width (assumed): contracted at linear_2; its size is its own, and may stay
   2. width 16 is width (certain): contracted at linear_1
   3. contracts width 16 into c2 32 in aten.linear.default, models.py:14 out: Tensor = x + self.down(torch.tanh(self.up(x)))
   4. fan-in grew by 4, fan-out grew by 4

@@ -1,5 +1,7 @@
 """``mupfx inspect``."""
 
+import shlex
+
 import pytest
 from inline_snapshot import snapshot
 
@@ -12,22 +14,27 @@ model
   captured by export: 24 nodes, 12 parameters
 
 parameters
-  parameter                 shape               role    fan-in  fan-out  branch  why
-  first.weight              width 8, input 3    input   [1] 3   [0] 8    -       contracts input 3 into width 8 in aten.linear.default, models.py:26 x = self.first(x)
-  first.bias                width 8             vector  -       [0] 8    -       nothing contracted; lies along width 8 in aten.linear.default, models.py:26 x = self.first(x)
-  blocks.{0,1}.up.weight    c{2,3} 16, width 8  hidden  [1] 8   [0] 16   b{0,1}  contracts width 8 into c2 16 in aten.linear.default, models.py:14 out: Tensor = x + self.down(torch.tanh(self.up(x)))
-  blocks.{0,1}.up.bias      c{2,3} 16           vector  -       [0] 16   b{0,1}  nothing contracted; lies along c2 16 in aten.linear.default, models.py:14 out: Tensor = x + self.down(torch.tanh(self.up(x)))
-  blocks.{0,1}.down.weight  width 8, c{2,3} 16  hidden  [1] 16  [0] 8    b{0,1}  contracts c2 16 into width 8 in aten.linear.default, models.py:14 out: Tensor = x + self.down(torch.tanh(self.up(x)))
-  blocks.{0,1}.down.bias    width 8             vector  -       [0] 8    b{0,1}  nothing contracted; lies along width 8 in aten.linear.default, models.py:14 out: Tensor = x + self.down(torch.tanh(self.up(x)))
-  last.weight               output 2, width 8   output  [1] 8   [0] 2    -       contracts width 8 into output 2 in aten.linear.default, models.py:27 out: Tensor = self.last(self.blocks(x))
-  last.bias                 output 2            scalar  -       [0] 2    -       no width axis, nothing contracted in aten.linear.default, models.py:27 out: Tensor = self.last(self.blocks(x))
+  parameter                 shape               role              fan-in  fan-out  branch  why
+  first.weight              width 8, input 3    input             [1] 3   [0] 8    -       contracts input 3 into width 8 in aten.linear.default, models.py:26 x = self.first(x)
+  first.bias                width 8             vector            -       [0] 8    -       nothing contracted; lies along width 8 in aten.linear.default, models.py:26 x = self.first(x)
+  blocks.{0,1}.up.weight    c{2,3} 16, width 8  hidden (assumed)  [1] 8   [0] 16   b{0,1}  contracts width 8 into c2 16 in aten.linear.default, models.py:14 out: Tensor = x + self.down(torch.tanh(self.up(x)))
+  blocks.{0,1}.up.bias      c{2,3} 16           vector (assumed)  -       [0] 16   b{0,1}  nothing contracted; lies along c2 16 in aten.linear.default, models.py:14 out: Tensor = x + self.down(torch.tanh(self.up(x)))
+  blocks.{0,1}.down.weight  width 8, c{2,3} 16  hidden (assumed)  [1] 16  [0] 8    b{0,1}  contracts c2 16 into width 8 in aten.linear.default, models.py:14 out: Tensor = x + self.down(torch.tanh(self.up(x)))
+  blocks.{0,1}.down.bias    width 8             vector            -       [0] 8    b{0,1}  nothing contracted; lies along width 8 in aten.linear.default, models.py:14 out: Tensor = x + self.down(torch.tanh(self.up(x)))
+  last.weight               output 2, width 8   output (assumed)  [1] 8   [0] 2    -       contracts width 8 into output 2 in aten.linear.default, models.py:27 out: Tensor = self.last(self.blocks(x))
+  last.bias                 output 2            scalar (assumed)  -       [0] 2    -       no width axis, nothing contracted in aten.linear.default, models.py:27 out: Tensor = self.last(self.blocks(x))
 
 factor classes
   class   label   size  ratio  kind    status   reason  evidence
   c0      width      8      -  width   certain  -       contracted at linear_1
   c1      input      3      -  finite  certain  input   an axis of input args_0
-  c{2,3}  c{2,3}    16      -  width   certain  -       contracted at linear_2
-  c4      output     2      -  finite  certain  output  an axis of the output that nothing contracts
+  c{2,3}  c{2,3}    16      -  width   assumed  -       contracted at linear_2; its size is its own, and may stay
+  c4      output     2      -  finite  assumed  output  an axis of the output that nothing contracts; taken for classes: an embedding would grow
+
+assumed: a base model settles these, or an override
+  class   size  taken as  if it is not so
+  c{2,3}    16  width     --override 'c{2,3}=finite'
+  output     2  finite    --override 'output=width'
 
 residual streams
   stream  class  depth  block depth  branches
@@ -68,6 +75,16 @@ def test_base(base: tuple[str, ...]) -> None:
 def test_override() -> None:
     found = data("inspect", MLP, "--override", "c0=finite")
     assert found["parameters"]["first.weight"]["role"] == "scalar"
+
+
+def test_what_is_assumed_is_settled_by_the_options_it_names() -> None:
+    lines = [line for line in printed("inspect", MLP).splitlines() if "--override" in line]
+    words = [word for line in lines for word in shlex.split(line)[-2:]]
+    assert words == ["--override", "c{2,3}=finite", "--override", "output=width"]
+    found = data("inspect", MLP, *words)
+    assert {p["status"] for p in found["parameters"].values()} == {"certain"}
+    roles = {name: p["role"] for name, p in found["parameters"].items()}
+    assert (roles["blocks.1.up.weight"], roles["last.weight"]) == ("output", "hidden")
 
 
 def test_input_spec() -> None:

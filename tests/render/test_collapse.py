@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mupfx.render.collapse import INDEX, NUMBER, collapse, ranges
+from mupfx.core.ranges import ranges, spread
+from mupfx.render.collapse import INDEX, NUMBER, collapse
 from mupfx.render.document import Column, Row, Table
 
 COLUMNS = (
@@ -43,16 +44,16 @@ def test_ranges(numbers: list[int], text: str) -> None:
 
 @given(st.sets(st.integers(0, 40), min_size=2))
 def test_ranges_lose_nothing(numbers: set[int]) -> None:
-    assert set(_read(ranges(numbers))) == numbers
+    assert spread(f"c{ranges(numbers)}.w") == [f"c{number}.w" for number in sorted(numbers)]
 
 
-def _read(text: str) -> list[int]:
-    values: list[int] = []
-    for piece in text.strip("{}").split(","):
-        span, _, step = piece.partition(":")
-        first, _, last = span.partition("..")
-        values += range(int(first), int(last or first) + 1, int(step or 1))
-    return values
+def test_ranges_are_read_wherever_they_stand() -> None:
+    assert spread("a{0,1}.b{2..4:2}") == ["a0.b2", "a0.b4", "a1.b2", "a1.b4"]
+
+
+@pytest.mark.parametrize("text", ["width", "", "{}", "c{", "c{a,b}", "c{1..4:0}", "c{1,}"])
+def test_what_is_no_range_is_itself(text: str) -> None:
+    assert spread(text) == [text]
 
 
 def test_one_row_for_all_layers_where_it_stood() -> None:
