@@ -87,9 +87,7 @@ def test_an_output_that_grew_otherwise_is_none() -> None:
 
 
 def test_one_size_everywhere_is_certain() -> None:
-    model = nn.Sequential(
-        nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)
-    )
+    model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
     found = statuses(mupfx.analyze(model, (torch.zeros(2, 3),)))
     assert found["0.weight"] == found["2.weight"] == "certain"
 

@@ -60,7 +60,7 @@ def roots(dim: Dim | None) -> list[int]:
 
 
 @given(st.lists(st.integers(0, 12), min_size=4, max_size=4, unique=True), st.booleans())
-def test_a_part_of_a_part_is_a_part(ends: list[int], outer_first: bool) -> None:
+def test_a_part_of_a_part_is_a_part(ends: list[int], outer_first: bool) -> None:  # noqa: FBT001
     a, b, c, d = sorted(ends)
     axis = fresh((12,))
     direct = None if outer_first else part(axis, (b,), (c,), (12,))
@@ -129,7 +129,7 @@ class Turned(nn.Module):
 
 
 @pytest.mark.parametrize("selects", [True, False])
-def test_the_data_in_another_order_is_as_long(selects: bool) -> None:
+def test_the_data_in_another_order_is_as_long(selects: bool) -> None:  # noqa: FBT001
     found = mupfx.analyze(Turned(selects=selects), torch.ones(2, 5))
     (features,) = found.roles["inner.weight"].axes[1]
     assert found.roles["inner.weight"].role is Role.INPUT

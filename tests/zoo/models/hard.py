@@ -28,7 +28,8 @@ class Products(nn.Module):
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         x = self.table[ids]
-        q = torch.einsum("btd,dhk->bhtk", x, self.q).unflatten(1, (self.heads, 2))
+        q = torch.einsum("btd,dhk->bhtk", x, self.q)
+        q = q.unflatten(1, (self.heads, 2))  # type: ignore[no-untyped-call]
         k, v = torch.einsum("btd,cdhk->cbhtk", x, self.kv)
         logits = torch.einsum("bhgtk,bhsk->bhgts", q, k) / 7**0.5
         mixed = torch.einsum("bhgts,bhsk->bhgtk", logits.softmax(-1), v).flatten(1, 2)
@@ -82,7 +83,7 @@ class Tied(nn.Module):
             self.head.weight = self.embed.weight
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        x = self.embed(ids)
+        x: torch.Tensor = self.embed(ids)
         x = x + torch.tanh(self.inner(x))
         table = self.embed.weight
         match self.spelling:
