@@ -36,7 +36,8 @@ def doubt(axes: Axes, streams: Streams) -> Axes:
 
 def _anchored(axes: Axes, streams: Streams) -> Iterator[str]:
     """Width classes that grow if anything does: the one along which every residual adds."""
-    growing = {n: c for n, c in axes.classes.items() if c.kind is Kind.WIDTH}
+    stored = {name for dims in axes.parameters.values() for dim in dims for name in dim}
+    growing = {n: axes.classes[n] for n in stored if axes.classes[n].kind is Kind.WIDTH}
     if len({c.size for c in growing.values()}) == 1:
         yield from growing
     adds = {branch.end for branch in streams.branches}

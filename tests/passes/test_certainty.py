@@ -92,6 +92,13 @@ def test_one_size_everywhere_is_certain() -> None:
     assert found["0.weight"] == found["2.weight"] == "certain"
 
 
+def test_what_no_parameter_lies_along_is_no_other_size() -> None:
+    """A tied weight's second placeholder is never used."""
+    model = nn.Sequential(nn.Embedding(11, 8), nn.RMSNorm(8), nn.Linear(8, 11, bias=False))
+    model[2].weight = model[0].weight
+    assert set(statuses(mupfx.analyze(model, (IDS,))).values()) == {"certain"}
+
+
 class Mixer(nn.Module):
     """The residual stream is the input's own last axis."""
 

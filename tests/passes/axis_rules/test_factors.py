@@ -27,7 +27,11 @@ PAIR = (1, 1)
 small = st.integers(1, 4)
 pairs = st.tuples(small, small)
 """Sizes here and at the base."""
-several = st.lists(pairs, min_size=1, max_size=4)
+one_way = st.booleans().map(lambda grow: lambda size: tuple(sorted(size, reverse=grow)))
+several = st.tuples(one_way, st.lists(pairs, min_size=1, max_size=4)).map(
+    lambda drawn: [drawn[0](size) for size in drawn[1]]
+)
+"""Factors of one axis: none shrinks from here to the base where another grows."""
 factorings = several.flatmap(lambda sizes: st.tuples(st.just(sizes), st.permutations(sizes)))
 """Two axes of one length, cut differently."""
 
@@ -131,6 +135,14 @@ def test_sizes_that_only_one_model_can_cut_conflict() -> None:
         unify(fresh((48, 20)), fresh((48, 24)))
     with pytest.raises(Conflict):
         unify(fresh((6, 6)), fresh((4, 4)))
+
+
+def test_a_factor_that_grows_while_its_rest_shrinks_is_none() -> None:
+    """8 here and 8 at the base are not 4 x 2 and 2 x 4: that product is a coincidence."""
+    assert regroup([fresh((8, 8))], [(4, 2), (2, 4)]) is None
+    assert regroup([fresh((8, 4))], [(4, 2), (2, 2)]) is not None
+    with pytest.raises(Conflict):
+        unify(dim((4, 2), (2, 4)), fresh((8, 8)))
 
 
 def test_the_first_conflict_is_told_with_sizes() -> None:
