@@ -13,6 +13,7 @@ import torch
 from torch import fx
 
 from mupfx.core.axes import Axes
+from mupfx.core.ops import holds_floats
 from mupfx.core.program import Program
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules import opaque, rule_of
@@ -30,7 +31,7 @@ from mupfx.passes.axis_rules.factors import (
 )
 from mupfx.passes.axis_rules.freeze import freeze
 from mupfx.passes.axis_rules.kinds import Facts, settle
-from mupfx.passes.axis_rules.tracker import Tracker
+from mupfx.passes.axis_rules.tracker import FEATURES, Tracker
 
 Twins = Mapping[fx.Node, fx.Node]
 
@@ -74,6 +75,9 @@ def _start(tracker: Tracker, program: Program, node: fx.Node) -> None:
         return
     tracker.start(node, None, Reason.INPUT, f"an axis of input {node.name}")
     tracker.active.add(node)
+    dims = tracker.env[node]
+    if holds_floats(node) and len(dims or ()) > 1:
+        mark(dims[-1], FEATURES, f"the last axis of input {node.name}")
 
 
 def _finish(tracker: Tracker, node: fx.Node) -> None:

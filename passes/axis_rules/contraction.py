@@ -46,6 +46,7 @@ def contract(  # noqa: PLR0913 - an einsum and its two exceptions
                 joined[label] = tracker.merge_origins(joined[label], dim)
             elif dim or label not in joined:
                 joined[label] = dim
+    tracker.basis[call.node] = frozenset({call.node})
     keep(tracker, call.node, operands, dims, out)
     record(tracker, call, operands, dims, (out, alone), data=data)
     return tuple(joined.get(label, ()) for label in out)

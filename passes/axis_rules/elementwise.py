@@ -4,7 +4,10 @@ Which ops these are is read off ``torch.Tag.pointwise``; the table lists only th
 not tag.
 """
 
+from collections.abc import Sequence
+
 import torch
+from torch import fx
 
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dims, mark
@@ -29,10 +32,17 @@ def add(tracker: Tracker, call: Call) -> Dims:
     tracker.meet(call, nodes, companion=tracker.producer[product] if product else None)
     if product is not None and not any(n in tracker.active for n in nodes if n is not product):
         tracker.through(call, product)
-    active = [n for n in nodes if n in tracker.active and tracker.is_learned(n)]
-    if len(active) > 1 and any(tracker.last_product(n) is not None for n in active):
+    if _is_residual(tracker, nodes):
         mark([piece for dim in dims for piece in dim], ADDED, call.node.name)
+        tracker.basis[call.node] = frozenset({call.node})
     return dims
+
+
+def _is_residual(tracker: Tracker, nodes: Sequence[fx.Node]) -> bool:
+    """Whether the product of a weight is added to an activation that is not made of it alone."""
+    active = [n for n in nodes if n in tracker.active]
+    products = any(tracker.last_product(n) is not None for n in active)
+    return products and len({tracker.basis.get(n, frozenset({n})) for n in active}) > 1
 
 
 def prelu(tracker: Tracker, call: Call) -> Dims:

@@ -13,7 +13,15 @@ from math import prod
 from mupfx.core.vocabulary import Kind, Reason, Status
 from mupfx.passes.axis_rules.factors import Dim, Factor, Piece, expand, partition
 from mupfx.passes.axis_rules.mixing import counted, given
-from mupfx.passes.axis_rules.tracker import ADDED, CONTRACTED, MADE, MATCHED, REPEATED, Tracker
+from mupfx.passes.axis_rules.tracker import (
+    ADDED,
+    CONTRACTED,
+    FEATURES,
+    MADE,
+    MATCHED,
+    REPEATED,
+    Tracker,
+)
 
 CERTAIN = (
     Reason.INPUT,
@@ -63,8 +71,7 @@ def settle(facts: Facts) -> Answers:
     else:
         _unmade(facts, answers)
         _bottlenecks(facts, answers)
-        _heads(facts, answers)
-        _one_grows(facts, answers)
+        _one_grows(facts, answers, _heads(facts, answers))
         _spread(facts, answers)
     _widths(facts, answers)
     return answers
@@ -75,8 +82,16 @@ def roots(dims: Iterable[Piece]) -> list[Factor]:
     return [piece.factor for piece in expand(dims)]
 
 
+STREAM = {FEATURES, ADDED, CONTRACTED}
+"""Marks of a residual stream that starts in an input; one that no output has is read by a head."""
+
+
 def _from_marks(facts: Facts, answers: Answers) -> None:
     for factor in facts.factors:
+        if factor.marks.keys() >= STREAM and OUTPUT not in factor.marks and _grew(factor) is None:
+            said = f"{factor.marks[FEATURES]}, and a residual stream that a head reads"
+            answers[id(factor)] = Answer(Kind.WIDTH, Status.ASSUMED, None, said)
+            continue
         for reason in CERTAIN:
             if reason in factor.marks:
                 answers[id(factor)] = Answer(
@@ -245,9 +260,10 @@ def sole_fan_in(facts: Facts, answers: Answers) -> set[int]:
     return found
 
 
-def _heads(facts: Facts, answers: Answers) -> None:
-    """Head counts against head sizes, at every product of two activations."""
+def _heads(facts: Facts, answers: Answers) -> set[int]:
+    """Head counts against head sizes, at every product of two activations; counts that grow."""
     sole, near = sole_fan_in(facts, answers), _Near(facts)
+    counts: set[int] = set()
     for node, _, _, contracted, beside in facts.tracker.matches:
         inner = [f for f in roots(contracted) if id(f) not in answers and id(f) not in sole]
         outer = [f for f in roots(beside) if id(f) not in answers and MATCHED not in f.marks]
@@ -260,6 +276,9 @@ def _heads(facts: Facts, answers: Answers) -> None:
         evidence = f"{word}, by grow={facts.grow!r} (a product of activations at {node.name})"
         for factor in stay:
             answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
+        if stay is inner:
+            counts |= {id(f) for f in outer if REPEATED not in f.marks} or set(map(id, outer))
+    return counts
 
 
 class _Near:
@@ -305,8 +324,8 @@ def _parts(factor: Factor) -> set[int]:
     return {id(f) for part in factor.parts.values() for f in roots(part)}
 
 
-def _one_grows(facts: Facts, answers: Answers) -> None:
-    """Of several open factors that stand together, one grows.
+def _one_grows(facts: Facts, answers: Answers, counts: set[int]) -> None:
+    """Of several open factors that stand together, one grows: the count of heads, if it is there.
 
     Small groups decide first, so that the order of parameters means nothing.
     """
@@ -319,7 +338,8 @@ def _one_grows(facts: Facts, answers: Answers) -> None:
 
     def softness(factor: Factor) -> int:
         last = any(_is_last_open(answers, group) for group in beside[id(factor)])
-        return 0 if last or id(factor) in sole else 2 if REPEATED in factor.marks else 1
+        soft = 0 if last or id(factor) in sole else 2 if REPEATED in factor.marks else 1
+        return -1 if id(factor) in counts else soft
 
     for group in sorted(together, key=lambda group: _openness(answers, group)):
         candidates = [f for f in group if id(f) not in answers]

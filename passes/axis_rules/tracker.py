@@ -31,7 +31,7 @@ from mupfx.passes.axis_rules.factors import (
     unify,
 )
 from mupfx.passes.axis_rules.stacks import multiplies
-from mupfx.tables.linear_ops import KEEPING, NORMS, PARTIAL, SCALING, SUMS
+from mupfx.tables.linear_ops import JOINS, KEEPING, NORMS, PARTIAL, SCALING, SUMS
 
 CONTRACTED = "contracted"
 """Mark of a factor that a parameter contracts."""
@@ -41,7 +41,9 @@ MATCHED = "matched"
 """Mark of a factor that two activations contract."""
 ADDED = "added"
 """Mark of a factor along which the product of a weight is added to an activation: a stream's."""
-STRAIGHT = KEEPING | PARTIAL | NORMS | SCALING | SUMS
+FEATURES = "features"
+"""Mark of the last axis of an input of numbers: what an embedding would have made."""
+STRAIGHT = KEEPING | PARTIAL | NORMS | SCALING | SUMS | JOINS
 """Ops behind which a product is still one, but for its scale."""
 REPEATED = "repeated"
 """Mark of a factor that an expand or repeat made."""
@@ -73,6 +75,8 @@ class Tracker:
         """What that weight contracted."""
         self.scaled: dict[fx.Node, list[Piece]] = {}
         """The same past norms and gains."""
+        self.basis: dict[fx.Node, frozenset[fx.Node]] = {}
+        """Products, look-ups and sums that an activation is made of, entry by entry."""
         self.looked: dict[fx.Node, list[Piece]] = {}
         """Rows of the table that an activation was looked up in, if nothing bends it since."""
         self.entries: list[tuple[fx.Node, list[Piece], list[Piece]]] = []
@@ -183,6 +187,11 @@ class Tracker:
             return True
         return isinstance(result, tuple) and sum(map(bool, mine)) == sum(map(bool, result))
 
+    def _stand_on(self, node: fx.Node, inputs: Iterable[fx.Node]) -> None:
+        if node not in self.basis:
+            known = (self.basis.get(n, frozenset({n})) for n in inputs if n in self.active)
+            self.basis[node] = frozenset[fx.Node]().union(*known)
+
     def is_weight(self, node: fx.Node) -> bool:
         """Whether a node is weight-like."""
         return node in self.sources
@@ -260,6 +269,8 @@ class Tracker:
             self.use(call, table)
         else:
             self.use(call, table, index=rows, index_places=places)
+            self.looked[call.node] = rows
+            self.basis[call.node] = frozenset({call.node})
 
     def meet(self, call: Call, nodes: Sequence[fx.Node], companion: str | None = None) -> None:
         """Weight-like tensors and activations met elementwise: uses that keep every axis."""
@@ -287,6 +298,7 @@ class Tracker:
         self._follow(node)
         if node.name in self.used or any(n in self.active for n in inputs):
             self.active.add(node)
+            self._stand_on(node, inputs)
             if node.name in self.used or any(self.is_learned(n) for n in inputs):
                 self.learned_nodes.add(node)
             self.env[node] = _bare(self.env[node])
