@@ -12,7 +12,7 @@ from math import prod
 from mupfx.core.axes import Axes, Axis, FactorClass, ParameterRole, Part, Use
 from mupfx.core.cuts import Cut, cuts
 from mupfx.core.program import Program
-from mupfx.core.vocabulary import Kind, Reason, Role, Status
+from mupfx.core.vocabulary import Kind, Role, Status
 
 
 def assign_roles(program: Program, axes: Axes) -> dict[str, ParameterRole]:
@@ -140,14 +140,13 @@ def _status(
 
 
 def _dim_status(axes: Axes, dim: Axis) -> Status:
-    """A dimension with a width factor is width whichever of its factors grows."""
+    """A dimension with a factor that surely grows is width, whatever the others do."""
     classes = [axes.classes[c] for c in dim]
     statuses = {c.status for c in classes}
     if Status.UNKNOWN in statuses:
         return Status.UNKNOWN
     widths = {c.status for c in classes if c.kind is Kind.WIDTH}
-    stays = any(c.reason is Reason.GROWTH for c in classes)
-    if Status.CERTAIN in widths or (widths and stays):
+    if Status.CERTAIN in widths:
         return Status.CERTAIN
     return Status.ASSUMED if Status.ASSUMED in statuses else Status.CERTAIN
 

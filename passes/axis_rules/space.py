@@ -104,7 +104,7 @@ def from_patches(tracker: Tracker, call: Call) -> Dims:
 
 
 def sample(tracker: Tracker, call: Call) -> Dims:
-    """``grid_sample``: ``n c ..., n y x 2 -> n c y x``."""
+    """``grid_sample``: ``n c ..., n y x 2 -> n c y x``; of a parameter, a look-up by place."""
     node, grid = source(call), call["grid"]
     batch, channels, *space = call.dims(node)
     theirs, *places, point = call.dims(grid)
@@ -112,7 +112,9 @@ def sample(tracker: Tracker, call: Call) -> Dims:
     mark(point, Reason.PARTS, f"{call.node.name} reads coordinates from it")
     for dim in space:
         mark(dim, Reason.SPATIAL, f"{call.node.name} samples it")
-    tracker.meet(call, [node, grid])
+    if tracker.is_weight(node) and not tracker.is_weight(grid):
+        tracker.look_up(call, node, range(2, 2 + len(space)), [grid])
+    tracker.meet(call, [grid])
     return (batch or theirs, channels, *places)
 
 

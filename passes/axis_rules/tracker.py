@@ -12,7 +12,7 @@ from torch import fx
 
 from mupfx.core.axes import Use
 from mupfx.core.ops import packet
-from mupfx.core.program import source_line
+from mupfx.core.program import UNKNOWN_SIZE, source_line
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call, sizes_of
 from mupfx.passes.axis_rules.factors import (
@@ -110,9 +110,12 @@ class Tracker:
             unify(left, right)
         except Conflict as conflict:
             like = (1,) * len(left[0].factor.root().size)
-            if size_of(expand(left), like) == size_of(expand(right), like):
+            sizes = size_of(expand(left), like), size_of(expand(right), like)
+            if sizes[0] == sizes[1]:
                 self.depends += [(expand(left), right), (expand(right), left)]
                 return
+            if max(*sizes[0], *sizes[1]) >= UNKNOWN_SIZE:
+                return  # it may well be equal: only the data says how long it is
             what = f"{call.node.target}: {conflict}"
             self.conflicts.append(f"{what}, at {source_line(call.node)}")
 
