@@ -14,10 +14,9 @@ from mupfx.core.ops import constant_factor
 from mupfx.core.program import Program, source_line
 from mupfx.core.structure import Site, Streams
 from mupfx.core.vocabulary import Kind, Reason, Status
-from mupfx.errors import AnalysisError, BaseError, CaptureError
-from mupfx.passes.align import Twins, align, shapes_by_uses
+from mupfx.errors import AnalysisError, BaseError
+from mupfx.passes.align import Twins
 from mupfx.passes.axes import infer_axes
-from mupfx.passes.capture import capture, from_here, kind_of
 from mupfx.passes.certainty import doubt
 from mupfx.passes.layers import require_even_growth
 from mupfx.passes.lint import lint
@@ -27,6 +26,7 @@ from mupfx.passes.roles import assign_roles
 from mupfx.passes.sites import find_sites
 from mupfx.passes.streams import find_streams
 from mupfx.pipeline.bases import Given
+from mupfx.pipeline.pairing import captured_pair, line_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ def run_analysis(
     options: Options,
 ) -> Analysis:
     """Capture, normalise, and infer axes, roles, streams, sites and growth."""
-    captured, beside, base = _captured(model, args, kwargs, base)
+    captured, beside, base = captured_pair(model, args, kwargs, base)
     program = normalize(captured)
-    base, twins = _line_up(base, program, beside, options)
+    base, twins = line_up(base, program, beside, options.grow)
     axes = infer_axes(program, twins=twins, grow=options.grow)
     if twins:
         _require_agreement(axes)
@@ -66,6 +66,7 @@ def run_analysis(
     sites = find_sites(program, axes, roles, twins=twins)
     _require_sound(program, axes)
     findings = (*_findings(program, axes, ratios), *_constants(twins, sites))
+    findings += (base.note,) if base is not None and base.note else ()
     return Analysis(captured, program, axes, roles, streams, sites, ratios, findings, twins)
 
 
@@ -78,47 +79,6 @@ def _require_sound(program: Program, axes: Axes) -> None:
             found="; ".join(problems[:3]),
             hint="this is a bug in mupfx: report it with the model",
         )
-
-
-def _captured(
-    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], base: Given | None
-) -> tuple[Program, Program | None, Given | None]:
-    """The model's graph, and its base's in the same way: ways differ in what ops they show.
-
-    Inputs may be as wide as the model. A base that does not run on them is read for its shapes.
-    """
-    mine = capture(model, args, kwargs)
-    if base is None or base.model is None:
-        return mine, None, base
-    try:
-        theirs = capture(base.model, args, kwargs, frontends=from_here(mine.frontend))
-    except CaptureError:
-        shapes = {name: tuple(p.shape) for name, p in base.model.named_parameters()}
-        if shapes.keys() != mine.shapes.keys() or shapes == mine.shapes:
-            raise
-        return mine, None, Given(shapes=shapes)
-    while kind_of(mine.frontend) != kind_of(theirs.frontend):
-        if theirs.frontend in from_here(mine.frontend):
-            mine = capture(model, args, kwargs, frontends=from_here(theirs.frontend))
-        else:
-            theirs = capture(base.model, args, kwargs, frontends=from_here(mine.frontend))
-    return mine, normalize(theirs), base
-
-
-def _line_up(
-    base: Given | None, program: Program, beside: Program | None, options: Options
-) -> tuple[Given | None, Twins]:
-    """Twins where the graphs are alike; else the base's shapes, where what computes is."""
-    if beside is None:
-        return base, {}
-    try:
-        return base, align(program, beside)
-    except BaseError:
-        mine = infer_axes(program, grow=options.grow)
-        shapes = shapes_by_uses(program, mine, beside, infer_axes(beside, grow=options.grow))
-        if shapes is None:
-            raise
-        return Given(shapes=shapes), {}
 
 
 def _require_agreement(axes: Axes) -> None:

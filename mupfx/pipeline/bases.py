@@ -20,12 +20,14 @@ FORMS = "an int, a dict of class sizes, a module, a factory, a base file or a .b
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A base, read; exactly one field is set."""
+    """A base, read; exactly one of the first four fields is set."""
 
     width: int | None = None
     sizes: Mapping[str, int] | None = None
     model: nn.Module | None = None
     shapes: Shapes | None = None
+    note: str = ""
+    """How it was read, where that is not as it was given."""
 
     @property
     def form(self) -> str:

@@ -124,3 +124,6 @@ def test_a_base_that_does_not_run_on_the_inputs_is_read_for_its_shapes() -> None
     assert set(statuses(found).values()) == {"certain"}
     assert found.ratios is not None
     assert {str(r) for r in found.ratios.classes.values()} >= {"2"}
+    assert "the base does not run on these inputs: its shapes are read by parameter name" in (
+        found.findings
+    )

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from mupfx.pipeline import analysis
+from mupfx.pipeline import analysis, pairing
 from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import Given
 from tests.zoo.models import hugging_face as hf
@@ -40,11 +40,11 @@ def traced(counts: Counter[str], name: str) -> Iterator[None]:
         sys.settrace(before)
 
 
-def passes() -> dict[str, Callable[..., Any]]:
-    """Every pass that the pipeline calls, but capture, which is torch's work."""
+def passes(module: ModuleType) -> dict[str, Callable[..., Any]]:
+    """Every pass that a module of the pipeline calls, but capture, which is torch's work."""
     return {
         name: found
-        for name, found in vars(analysis).items()
+        for name, found in vars(module).items()
         if getattr(found, "__module__", "").startswith("mupfx.passes")
         and callable(found)
         and not isinstance(found, type)
@@ -63,8 +63,9 @@ def lines(build: Callable[..., Built], layers: int, *, based: bool, grow: str) -
     model, args, kwargs = build(2, layers=layers)
     base = Given(model=build(1, layers=layers)[0]) if based else None
     with ExitStack() as stack:
-        for name, function in passes().items():
-            stack.enter_context(patch.object(analysis, name, partial(call, name, function)))
+        for module in (analysis, pairing):
+            for name, function in passes(module).items():
+                stack.enter_context(patch.object(module, name, partial(call, name, function)))
         run_analysis(model, args, kwargs, base, Options(grow=grow))
     return counts
 
@@ -107,7 +108,7 @@ def test_work_is_linear_in_layers(name: str) -> None:
 
 def test_a_loop_over_all_for_each_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The count can fail: a pass that looks at every pair of nodes."""
-    plain = passes()["assign_roles"]
+    plain = passes(analysis)["assign_roles"]
 
     def slow(program: Any, axes: Any) -> Any:
         nodes = list(program.graph.nodes)

@@ -20,6 +20,7 @@ from importlib import import_module
 from math import log
 from pathlib import Path
 from statistics import linear_regression
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -30,7 +31,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import nn
 
-from mupfx.pipeline import analysis
+from mupfx.pipeline import analysis, pairing
 from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import Given
 
@@ -73,11 +74,11 @@ def model(name: str, layers: int, width: int) -> nn.Module:
     return built.eval()
 
 
-def passes() -> dict[str, Callable[..., Any]]:
-    """The passes that the pipeline calls, by the names under which it does."""
+def passes(module: ModuleType) -> dict[str, Callable[..., Any]]:
+    """The passes that a module of the pipeline calls, by the names under which it does."""
     return {
         name: found
-        for name, found in vars(analysis).items()
+        for name, found in vars(module).items()
         if getattr(found, "__module__", "").startswith("mupfx.passes") and callable(found)
         if not isinstance(found, type)
     }
@@ -96,8 +97,9 @@ def timed() -> Iterator[Mapping[str, float]]:
             spent[name] += time.process_time() - start
 
     with ExitStack() as stack:
-        for name, function in passes().items():
-            stack.enter_context(patch.object(analysis, name, partial(call, name, function)))
+        for module in (analysis, pairing):
+            for name, function in passes(module).items():
+                stack.enter_context(patch.object(module, name, partial(call, name, function)))
         yield spent
 
 

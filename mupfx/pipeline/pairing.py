@@ -1,0 +1,66 @@
+"""A model and its base side by side: captured alike, then lined up by what they compute.
+
+Where values are only passed on in another way, the base's shapes serve instead, by the order of
+use; where it does not run on the inputs, by the names that two instances of one class share.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from mupfx.core.program import Program
+from mupfx.errors import BaseError, CaptureError
+from mupfx.passes.align import Twins, align, shapes_by_uses
+from mupfx.passes.axes import infer_axes
+from mupfx.passes.capture import capture, from_here, kind_of
+from mupfx.passes.normalize import normalize
+from mupfx.pipeline.bases import Given
+
+BY_NAME = "the base does not run on these inputs: its shapes are read by parameter name"
+
+
+def captured_pair(
+    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], base: Given | None
+) -> tuple[Program, Program | None, Given | None]:
+    """The model's graph, its base's, and the base as it can be used.
+
+    Both are captured in the same way: ways differ in what ops they show. Inputs may be as wide as
+    the model, so that the base does not run on them.
+    """
+    mine = capture(model, args, kwargs)
+    if base is None or base.model is None:
+        return mine, None, base
+    try:
+        theirs = capture(base.model, args, kwargs, frontends=from_here(mine.frontend))
+    except CaptureError:
+        shapes = {name: tuple(p.shape) for name, p in base.model.named_parameters()}
+        if shapes == mine.shapes or shapes.keys() != mine.shapes.keys():
+            raise
+        return mine, None, Given(shapes=shapes, note=BY_NAME)
+    while kind_of(mine.frontend) != kind_of(theirs.frontend):
+        if theirs.frontend in from_here(mine.frontend):
+            mine = capture(model, args, kwargs, frontends=from_here(theirs.frontend))
+        else:
+            theirs = capture(base.model, args, kwargs, frontends=from_here(mine.frontend))
+    return mine, normalize(theirs), base
+
+
+def line_up(
+    base: Given | None, program: Program, beside: Program | None, grow: str
+) -> tuple[Given | None, Twins]:
+    """Twins where the graphs are alike; else the base's shapes.
+
+    Raises:
+        BaseError: The base is of another architecture.
+    """
+    if beside is None:
+        return base, {}
+    try:
+        return base, align(program, beside)
+    except BaseError:
+        mine = infer_axes(program, grow=grow)
+        shapes = shapes_by_uses(program, mine, beside, infer_axes(beside, grow=grow))
+        if shapes is None:
+            raise
+        return Given(shapes=shapes), {}
