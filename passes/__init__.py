@@ -10,6 +10,7 @@
     roles        Axes             -> ParameterRole     input, hidden, output, vector, scalar
     streams      Program, Axes    -> Streams           residual streams, branches, depth
     sites        Program, roles   -> Site              attention logits, tied readouts, products
+    certainty    Axes, Streams    -> Axes              what one model alone cannot prove
     ratios       Axes, base       -> Ratios            growth of every factor class
     layers       Streams, Ratios  -> refusals          an axis that grew in only some layers
     lint         Program, Axes    -> problems          what must hold after any of these
