@@ -71,7 +71,7 @@ ELEMENTWISE = ("UnaryUfuncInfo", "BinaryUfuncInfo")
 """Kinds of ops that all have one rule, and are left to the long run."""
 
 
-EVERY = 4
+EVERY = 6
 """The quick run takes one op of so many."""
 
 
