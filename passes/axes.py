@@ -76,7 +76,7 @@ def _start(tracker: Tracker, program: Program, node: fx.Node) -> None:
     tracker.start(node, None, Reason.INPUT, f"an axis of input {node.name}")
     tracker.active.add(node)
     dims = tracker.env[node]
-    if holds_floats(node) and len(dims or ()) > 1:
+    if isinstance(dims, tuple) and holds_floats(node) and len(dims) > 1:
         mark(dims[-1], FEATURES, f"the last axis of input {node.name}")
 
 

@@ -54,6 +54,11 @@ class Facts:
     """Every root."""
     grow: str
 
+    @property
+    def based(self) -> bool:
+        """Whether a base is there that grew."""
+        return any(_grew(factor) is not None for factor in self.factors)
+
 
 Answers = dict[int, Answer]
 """By ``id`` of the root factor; a factor that is absent is still open."""
@@ -66,7 +71,7 @@ def settle(facts: Facts) -> Answers:
     _spread(facts, answers)
     _outputs(facts, answers)
     _spread(facts, answers)
-    if any(len(set(f.size)) > 1 for f in facts.factors):
+    if facts.based:
         _from_base(facts, answers)
     else:
         _unmade(facts, answers)
@@ -87,8 +92,9 @@ STREAM = {FEATURES, ADDED, CONTRACTED}
 
 
 def _from_marks(facts: Facts, answers: Answers) -> None:
+    alone = not facts.based
     for factor in facts.factors:
-        if factor.marks.keys() >= STREAM and OUTPUT not in factor.marks and _grew(factor) is None:
+        if alone and factor.marks.keys() >= STREAM and OUTPUT not in factor.marks:
             said = f"{factor.marks[FEATURES]}, and a residual stream that a head reads"
             answers[id(factor)] = Answer(Kind.WIDTH, Status.ASSUMED, None, said)
             continue
