@@ -39,10 +39,9 @@ def add(tracker: Tracker, call: Call) -> Dims:
 
 
 def _is_residual(tracker: Tracker, nodes: Sequence[fx.Node]) -> bool:
-    """Whether the product of a weight is added to an activation that is not made of it alone."""
-    active = [n for n in nodes if n in tracker.active]
-    products = any(tracker.last_product(n) is not None for n in active)
-    return products and len({tracker.basis.get(n, frozenset({n})) for n in active}) > 1
+    """Whether what a weight made is added to an activation that is not made of it alone."""
+    stands = [tracker.basis.get(n, frozenset({n})) for n in nodes if n in tracker.active]
+    return len(set(stands)) > 1 and any(n in tracker.before for on in stands for n in on)
 
 
 def prelu(tracker: Tracker, call: Call) -> Dims:
