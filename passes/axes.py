@@ -29,8 +29,9 @@ from mupfx.passes.axis_rules.factors import (
     mark,
     size_of,
 )
+from mupfx.passes.axis_rules.facts import Facts
 from mupfx.passes.axis_rules.freeze import freeze
-from mupfx.passes.axis_rules.kinds import Facts, settle
+from mupfx.passes.axis_rules.kinds import settle
 from mupfx.passes.axis_rules.tracker import FEATURES, Tracker
 
 Twins = Mapping[fx.Node, fx.Node]

@@ -6,8 +6,8 @@ from dataclasses import replace
 from mupfx.core.axes import Axes, Axis, Contraction, FactorClass, Use
 from mupfx.core.vocabulary import Kind, Reason
 from mupfx.passes.axis_rules.factors import Dim, Factor, expand, partition
-from mupfx.passes.axis_rules.kinds import Answer, Answers, Facts
-from mupfx.passes.axis_rules.kinds import groups as grouped
+from mupfx.passes.axis_rules.facts import Answer, Answers, Facts
+from mupfx.passes.axis_rules.facts import groups as grouped
 from mupfx.passes.axis_rules.tracker import REPEATED, Tracker
 
 Parameters = Mapping[str, tuple[Dim, ...]]

@@ -150,8 +150,8 @@ class Pooler(nn.Module):
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         x = self.embed(ids)
-        keys = x.unflatten(2, (self.heads, -1)).transpose(1, 2)
-        query = self.query.expand(x.shape[0], -1, -1).unflatten(2, (self.heads, -1))
+        keys = x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+        query = self.query.expand(x.shape[0], -1, -1).view(x.shape[0], 1, self.heads, -1)
         mixed = functional.scaled_dot_product_attention(query.transpose(1, 2), keys, keys)
         pooled = mixed.transpose(1, 2).flatten(1)
         pooled = pooled * torch.sigmoid(self.near(pooled.unsqueeze(1))).squeeze(1)
@@ -180,8 +180,8 @@ class Grouped(nn.Module):
         self.head = nn.Linear(40, 3)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        x = self.into(self.embed(ids)).unflatten(2, (self.heads, 8))
-        x = x.flatten(2).unflatten(2, (8, self.heads))
+        x = self.into(self.embed(ids)).view(*ids.shape, self.heads, 8)
+        x = x.flatten(2).view(*ids.shape, 8, self.heads)
         y: torch.Tensor = self.head(torch.einsum("btgi,gij->btgj", x, self.group).flatten(2))
         return y
 

@@ -26,8 +26,8 @@ from mupfx.core.vocabulary import Kind, Reason, Status
 from mupfx.passes import axes
 from mupfx.passes.axis_rules import RULES, _functional
 from mupfx.passes.axis_rules.factors import Dim, Dims, expand
+from mupfx.passes.axis_rules.facts import Answer, Answers, Facts
 from mupfx.passes.axis_rules.freeze import _complete
-from mupfx.passes.axis_rules.kinds import Answer, Answers, Facts
 from mupfx.passes.axis_rules.tracker import Tracker
 
 Shape = tuple[int, ...]
