@@ -52,11 +52,13 @@ def run_analysis(
     axes = infer_axes(program, twins=twins, grow=options.grow)
     if twins:
         _require_agreement(axes)
-    axes = _label_streams(axes, find_streams(program, axes))
-    if not twins:
-        axes = doubt(axes, find_streams(program, axes))
-    axes = with_overrides(axes, options.overrides)
     streams = find_streams(program, axes)
+    axes = _label_streams(axes, streams)
+    if not twins:
+        axes = doubt(axes, streams)
+    if options.overrides:
+        axes = with_overrides(axes, options.overrides)
+        streams = find_streams(program, axes)
     ratios = None if base is None else _ratios(base, axes, streams)
     if base is not None and ratios is not None:
         axes = _with_base(axes, base, ratios)

@@ -144,18 +144,17 @@ def _growth(facts: Facts, answers: Answers) -> set[Fraction | None]:
     return {
         grew(f)
         for f in facts.factors
-        if id(f) not in answers and CONTRACTED in f.marks and len(set(f.size)) > 1
+        if id(f) not in answers and CONTRACTED in f.marks and grew(f) is not None
     }
 
 
 def _from_base(facts: Facts, answers: Answers) -> None:
     for factor in facts.factors:
         known = answers.get(id(factor))
-        longer = len(set(factor.size)) > 1
         if known is not None and known.status is Status.CERTAIN:
             continue
         sizes = f"{factor.size[0]} here, {factor.size[-1]} at the base"
-        if longer:
+        if grew(factor) is not None:
             answers[id(factor)] = Answer(Kind.WIDTH, Status.CERTAIN, None, sizes)
         elif known is None:
             answers[id(factor)] = Answer(Kind.FINITE, Status.CERTAIN, Reason.BASE, sizes)
