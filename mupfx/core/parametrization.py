@@ -7,6 +7,7 @@ numbers a role are independent: the init std, the learning rate of a scale-invar
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from mupfx.core.power import ONE, Power
 from mupfx.core.vocabulary import Role
@@ -31,6 +32,33 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class DepthRule:
+    """What multiplies the rules of the parameters inside residual branches, in ``depth``."""
+
+    alpha: Fraction
+    branch: Power
+    """Multiplier of what every branch adds to its stream."""
+    lr_adam: Power
+    gradient: Power
+    source: str
+
+    @classmethod
+    def of(cls, alpha: Fraction, source: str) -> "DepthRule":
+        """Branches of ``depth^-alpha``, entries updated by ``depth^-(1-alpha)``.
+
+        >>> print(DepthRule.of(Fraction(1, 2), "").lr_adam)
+        depth^-1/2
+        """
+        return cls(
+            alpha=alpha,
+            branch=Power.of(depth=-alpha),
+            lr_adam=Power.of(depth=alpha - 1),
+            gradient=Power.of(depth=-alpha),
+            source=source,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Parametrization:
     """Rules by role, and the multipliers that belong to sites instead of weights."""
 
@@ -43,3 +71,5 @@ class Parametrization:
     tied_readout: Power = ONE
     """Multiplier of the output use of a tied embedding, in ``fan_in``."""
     tied_readout_source: str = ""
+    depth: DepthRule | None = None
+    """How residual branches answer to depth; None leaves them as written."""
