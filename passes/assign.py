@@ -11,10 +11,10 @@ from fractions import Fraction
 
 from mupfx.core.axes import ParameterRole
 from mupfx.core.base import Ratios
-from mupfx.core.optimizer_family import OptimizerFamily, Scaling
+from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.core.parametrization import Parametrization, Rule
-from mupfx.core.plan import InitPlan, OptimizerFactors, ParameterPlan
-from mupfx.core.power import ONE, Power
+from mupfx.core.plan import InitPlan, ParameterPlan
+from mupfx.core.power import Power
 from mupfx.core.vocabulary import Role
 from mupfx.errors import ParametrizationError
 
@@ -69,7 +69,7 @@ def _plan(
         depth_ratio=values["depth"],
         init=InitPlan(None, None, None, 1.0, init_power(rule, values)),
         multiplier=1.0,
-        optimizers={name: _factors(rule, f, values) for name, f in families.items()},
+        optimizers={name: f.factors(rule, values) for name, f in families.items()},
         branch=branch,
         tied_to=role.tied_to,
         source=rule.source,
@@ -105,41 +105,13 @@ def _rule(parametrization: Parametrization, role: ParameterRole) -> Rule:
 def init_power(rule: Rule, values: Values) -> Power:
     """The init std's power; contracted where the fan-out grew less than the fan-in.
 
-    >>> hidden = Rule(Power.of(fan_in="-1/2"), ONE, ONE, "", Power.of(fan_out="1/2", fan_in="-1/2"))
+    >>> hidden = Rule(Power.of(fan_in="-1/2"), Power(), Power(), "", Power.of(fan_out="1/2", fan_in="-1/2"))
     >>> print(init_power(hidden, {"fan_in": Fraction(16), "fan_out": Fraction(4)}))
     fan_in^-1 fan_out^1/2
     """
     if rule.contraction is None or rule.contraction.value(values) >= 1:
         return rule.init_std
     return rule.init_std * rule.contraction
-
-
-def _factors(rule: Rule, family: OptimizerFamily, values: Values) -> OptimizerFactors:
-    lr = _power(rule, family.lr, ONE)
-    if lr is None:
-        raise ValueError(f"optimizer family {family.name!r} has no rule for its learning rate")
-    weight_decay = _power(rule, family.weight_decay, lr)
-    eps = _power(rule, family.eps, lr)
-    return OptimizerFactors(
-        lr=lr.value(values),
-        weight_decay=None if weight_decay is None else weight_decay.value(values),
-        eps=None if eps is None else eps.value(values),
-        lr_power=lr,
-        weight_decay_power=weight_decay,
-        eps_power=eps,
-    )
-
-
-def _power(rule: Rule, scaling: Scaling, lr: Power) -> Power | None:
-    """The power a family's cell stands for; None where it has no rule."""
-    return {
-        Scaling.LR_ADAM: rule.lr_adam,
-        Scaling.LR_SGD: rule.lr_sgd,
-        Scaling.INVERSE_LR: lr**-1,
-        Scaling.GRADIENT: rule.gradient,
-        Scaling.NONE: ONE,
-        Scaling.NO_RULE: None,
-    }[scaling]
 
 
 def _growth(values: Values) -> str:

@@ -5,8 +5,14 @@ multiplies each of its hyperparameters, and how each moves when the gauge does (
 multiplier * stored weight): ``lr * multiplier ** gauge_lr`` and so on.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
+
+from mupfx.core.parametrization import Rule
+from mupfx.core.plan import OptimizerFactors
+from mupfx.core.power import ONE, Power
 
 
 class Scaling(StrEnum):
@@ -34,3 +40,36 @@ class OptimizerFamily:
     gauge_weight_decay: int
     gauge_eps: int
     source: str
+
+    def factors(self, rule: Rule, values: Mapping[str, Fraction]) -> OptimizerFactors:
+        """What multiplies each hyperparameter of one parameter.
+
+        Args:
+            rule: The rule of its role.
+            values: What the symbols of the rule's powers are worth for it.
+        """
+        lr = _power(rule, self.lr, ONE)
+        if lr is None:
+            raise ValueError(f"optimizer family {self.name!r} has no rule for its learning rate")
+        weight_decay = _power(rule, self.weight_decay, lr)
+        eps = _power(rule, self.eps, lr)
+        return OptimizerFactors(
+            lr=lr.value(values),
+            weight_decay=None if weight_decay is None else weight_decay.value(values),
+            eps=None if eps is None else eps.value(values),
+            lr_power=lr,
+            weight_decay_power=weight_decay,
+            eps_power=eps,
+        )
+
+
+def _power(rule: Rule, scaling: Scaling, lr: Power) -> Power | None:
+    """The power a family's cell stands for; None where it has no rule."""
+    return {
+        Scaling.LR_ADAM: rule.lr_adam,
+        Scaling.LR_SGD: rule.lr_sgd,
+        Scaling.INVERSE_LR: lr**-1,
+        Scaling.GRADIENT: rule.gradient,
+        Scaling.NONE: ONE,
+        Scaling.NO_RULE: None,
+    }[scaling]
