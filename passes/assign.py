@@ -9,7 +9,7 @@ hidden weight whose fan-in and fan-out grew fourfold, in muP::
 from collections.abc import Mapping
 from fractions import Fraction
 
-from mupfx.core.axes import ParameterRole
+from mupfx.core.axes import ParameterRole, Use
 from mupfx.core.base import Ratios
 from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.core.parametrization import Parametrization, Rule
@@ -41,16 +41,15 @@ def assign(
     Raises:
         ParametrizationError: The table has no rule for a role of this model.
     """
-    return {
-        name: _plan(
-            role,
-            _values(role, ratios, branches.get(name)),
-            _rule(parametrization, role),
-            families,
-            branches[name][0] if name in branches else None,
-        )
-        for name, role in roles.items()
-    }
+    plans = {}
+    for name, role in roles.items():
+        rule = _rule(parametrization, role, roles)
+        values = _values(role, ratios, branches.get(name))
+        if rule is parametrization.readout_bias:
+            values = {**values, "fan_in": _fan_in_beside(role, roles, ratios)}
+        branch = branches[name][0] if name in branches else None
+        plans[name] = _plan(role, values, rule, families, branch)
+    return plans
 
 
 def _plan(
@@ -90,7 +89,13 @@ def _values(role: ParameterRole, ratios: Ratios, branch: tuple[str, Fraction] | 
     }
 
 
-def _rule(parametrization: Parametrization, role: ParameterRole) -> Rule:
+def _rule(
+    parametrization: Parametrization, role: ParameterRole, roles: Mapping[str, ParameterRole]
+) -> Rule:
+    if parametrization.embedding is not None and _is_embedding(role):
+        return parametrization.embedding
+    if parametrization.readout_bias is not None and _readout_beside(role, roles) is not None:
+        return parametrization.readout_bias
     if role.role in parametrization.rules:
         return parametrization.rules[role.role]
     raise ParametrizationError(
@@ -102,10 +107,32 @@ def _rule(parametrization: Parametrization, role: ParameterRole) -> Rule:
     )
 
 
+def _is_embedding(role: ParameterRole) -> bool:
+    return role.role is Role.INPUT and any(use.index for _, use in role.uses)
+
+
+def _readout_beside(
+    role: ParameterRole, roles: Mapping[str, ParameterRole]
+) -> tuple[ParameterRole, Use] | None:
+    """The output weight that a scalar is added beside, and its use as such."""
+    beside = roles.get(role.companion or "")
+    if role.role is not Role.SCALAR or beside is None:
+        return None
+    return next(((beside, use) for kind, use in beside.uses if kind is Role.OUTPUT), None)
+
+
+def _fan_in_beside(
+    role: ParameterRole, roles: Mapping[str, ParameterRole], ratios: Ratios
+) -> Fraction:
+    found = _readout_beside(role, roles)
+    return Fraction(1) if found is None else ratios.of_axes(found[0].axes, found[1].fan_in)
+
+
 def init_power(rule: Rule, values: Values) -> Power:
     """The init std's power; contracted where the fan-out grew less than the fan-in.
 
-    >>> hidden = Rule(Power.of(fan_in="-1/2"), Power(), Power(), "", Power.of(fan_out="1/2", fan_in="-1/2"))
+    >>> spectral = Power.of(fan_out="1/2", fan_in="-1/2")
+    >>> hidden = Rule(Power.of(fan_in="-1/2"), Power(), Power(), "", spectral)
     >>> print(init_power(hidden, {"fan_in": Fraction(16), "fan_out": Fraction(4)}))
     fan_in^-1 fan_out^1/2
     """
