@@ -6,7 +6,7 @@ numbers a role are independent: the init std, the learning rate of a scale-invar
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from mupfx.core.power import ONE, Power
@@ -57,6 +57,15 @@ class DepthRule:
             source=source,
         )
 
+    def inside(self, rule: Rule) -> Rule:
+        """The rule of a parameter that sits in a residual branch."""
+        return replace(
+            rule,
+            lr_adam=rule.lr_adam * self.lr_adam,
+            gradient=rule.gradient * self.gradient,
+            source=f"{rule.source}; in a residual branch, {self.source}",
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Parametrization:
@@ -73,3 +82,12 @@ class Parametrization:
     tied_readout_source: str = ""
     depth: DepthRule | None = None
     """How residual branches answer to depth; None leaves them as written."""
+    embedding: Rule | None = None
+    """For an input weight that is looked up and not multiplied, where that differs."""
+    readout_bias: Rule | None = None
+    """For a scalar added to what an output weight makes, in that weight's ``fan_in``."""
+    point: tuple[Fraction, Fraction] | None = None
+    """Where it lies in the plane of widths: exponents of the readout's std, of the input's SGD
+    learning rate."""
+    cautions: tuple[str, ...] = ()
+    """What a user should know before trusting it: empirical, derived, or measured otherwise."""

@@ -8,6 +8,8 @@
 | scalar         | 1                       | 1         | 1                  | 1                |
 """
 
+from fractions import Fraction
+
 from mupfx.core.parametrization import Parametrization, Rule
 from mupfx.core.power import ONE, Power
 from mupfx.core.vocabulary import Role
@@ -60,4 +62,5 @@ MUP = Parametrization(
     ),
     tied_readout=Power.of(fan_in=-1),
     tied_readout_source=f"{_TP5}, Table 8: with a multiplier 1/fan_in both uses share one weight",
+    point=(Fraction(-1), Fraction(1)),
 )

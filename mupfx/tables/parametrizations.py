@@ -1,34 +1,79 @@
 """The parametrizations known by name.
 
-A new one is a table in a module of its own and a row here.
+A new one is a table in a module of its own and a row here: of ``PARAMETRIZATIONS`` as it stands, or
+of ``FAMILIES`` with the parameters that its name takes, ``name(1/2)``.
 """
 
 from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
 
 from mupfx.core.parametrization import Parametrization
-from mupfx.errors import ParametrizationError
+from mupfx.tables import plane
+from mupfx.tables.depth import COMPLETEP, DEPTH_MUP, depth
+from mupfx.tables.everett import ALIGNMENT, READOUT, everett
 from mupfx.tables.mup import MUP
+from mupfx.tables.names import Family, Parameter, read
 from mupfx.tables.sp import SP
+from mupfx.tables.u_mup import U_MUP
 
-PARAMETRIZATIONS: Mapping[str, Parametrization] = {"sp": SP, "mup": MUP}
+PARAMETRIZATIONS: Mapping[str, Parametrization] = {
+    "sp": SP,
+    "mup": MUP,
+    "ntk": plane.NTK,
+    "mean_field": plane.MEAN_FIELD,
+    "sym_default": plane.SYM_DEFAULT,
+    "depth_mup": DEPTH_MUP,
+    "completep": COMPLETEP,
+    "u_mup": U_MUP,
+}
+"""Tables without parameters."""
+
+FAMILIES: Mapping[str, Family] = {
+    "plane": Family(
+        plane.plane,
+        (
+            Parameter("q_s", "exponent of the readout's std"),
+            Parameter("q", "exponent of the input's SGD learning rate"),
+        ),
+        "every scaling with width: NTK at (-1/2, 0), muP at (-1, 1)",
+    ),
+    "meta": Family(
+        plane.meta,
+        (Parameter("s", "metaparameter", Fraction(0), Fraction(1)),),
+        "Yaida's line from NTK, s = 0, to muP, s = 1",
+    ),
+    "rich": Family(
+        plane.rich,
+        (Parameter("r", "richness", Fraction(0), Fraction(1, 2)),),
+        "the same line by Karkada's richness r = s/2",
+    ),
+    "depth": Family(
+        depth,
+        (Parameter("alpha", "exponent of the branches, from 1/2 to 1"),),
+        "muP in width, residual branches of depth^-alpha",
+    ),
+    "everett": Family(
+        everett,
+        (
+            Parameter("table", "whose init", words=tuple(READOUT)),
+            Parameter("alignment", "of updates with their inputs", words=tuple(ALIGNMENT)),
+        ),
+        "empirical: Everett's learning rates per layer",
+    ),
+}
+"""Tables that are made from parameters."""
 
 
-def parametrization(name_or_table: str | Parametrization) -> Parametrization:
+def parametrization(name_or_table: str | Path | Parametrization) -> Parametrization:
     """Look a parametrization up by name; a table of the user's own passes through.
 
-    >>> parametrization("mup").name
-    'mup'
+    >>> parametrization("mup").name, parametrization("meta(0.5)").name
+    ('mup', 'meta(1/2)')
 
     Raises:
-        ParametrizationError: There is none of that name.
+        ParametrizationError: There is none of that name, or its parameters do not fit.
     """
     if isinstance(name_or_table, Parametrization):
         return name_or_table
-    if name_or_table in PARAMETRIZATIONS:
-        return PARAMETRIZATIONS[name_or_table]
-    raise ParametrizationError(
-        "no parametrization of this name",
-        expected=", ".join(f"{name!r}" for name in PARAMETRIZATIONS),
-        found=repr(name_or_table),
-        hint="pass one of these names, or a mupfx.core.parametrization.Parametrization of your own",
-    )
+    return read(str(name_or_table), PARAMETRIZATIONS, FAMILIES)

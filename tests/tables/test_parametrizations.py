@@ -6,7 +6,6 @@ from inline_snapshot import snapshot
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.power import ONE, Power
 from mupfx.core.vocabulary import Role
-from mupfx.errors import ParametrizationError
 from mupfx.tables.mup import MUP
 from mupfx.tables.parametrizations import PARAMETRIZATIONS, parametrization
 from mupfx.tables.sp import SP
@@ -54,14 +53,3 @@ def test_lookup() -> None:
     assert parametrization("mup") is MUP
     own = Parametrization("own", "a note", {})
     assert parametrization(own) is own
-
-
-def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ParametrizationError) as caught:
-        parametrization("mu-p")
-    assert str(caught.value) == snapshot("""\
-no parametrization of this name
-  expected: 'sp', 'mup'
-  found: 'mu-p'
-  hint: pass one of these names, or a mupfx.core.parametrization.Parametrization of your own\
-""")
