@@ -31,15 +31,25 @@ class Power:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what ``str`` writes.
+        """Read what ``str`` writes; an exponent of one may be left out, and ``0.5`` is a half.
 
-        >>> Power.parse("fan_in^-1/2") == Power.of(fan_in="-1/2")
+        Raises:
+            ValueError: A term is no symbol with a fraction, or a symbol stands there twice.
+
+        >>> Power.parse("fan_in^-1/2 fan_out") == Power.of(fan_in="-1/2", fan_out=1)
         True
         """
-        if text == "1":
+        if text.strip() == "1":
             return cls()
-        pairs = (term.split("^") for term in text.split())
-        return cls.of(**dict(pairs))
+        exponents: dict[str, Fraction] = {}
+        for term in text.split():
+            symbol, caret, exponent = term.partition("^")
+            if symbol in exponents:
+                raise ValueError(f"{symbol} stands there twice")
+            exponents[symbol] = _fraction(exponent) if caret else Fraction(1)
+        if not exponents:
+            raise ValueError("there is nothing; for no change write 1")
+        return cls.of(**exponents)
 
     @classmethod
     def _normal(cls, exponents: Mapping[str, Fraction]) -> Self:
@@ -79,6 +89,13 @@ class Power:
     def __str__(self) -> str:
         """Print as ``symbol^exponent`` terms, ``1`` when empty."""
         return " ".join(f"{name}^{exponent}" for name, exponent in self.exponents) or "1"
+
+
+def _fraction(text: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"`{text}` is no fraction") from error
 
 
 ONE = Power()
