@@ -104,7 +104,8 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
         base: The model whose hyperparameters were tuned: the residual stream's width as an int, a
             dict of factor class sizes, a module (meta is fine), a factory without arguments, a file
             of ``save_base`` or ``mupfx convert``, or a ``.bsh`` file of microsoft/mup.
-        base_depth: Residual adds at the base, where that differs; by stream, if there are several.
+        base_depth: Residual adds at the base, where that differs (a parallel block counts one); by
+            stream, if there are several. A base model shows its own to a table with depth rules.
         parametrization: A table's name, or a table.
         grow: What grows in attention when the base does not say: ``"heads"`` or ``"head_dim"``.
         strict: Refuse what is not certain enough to give a number, instead of warning.
@@ -122,8 +123,9 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     """
     require_unconverted(model)
     preflight(model)
-    request = Request(table_of(parametrization), read_base(base), strict, hooks, init or {})
-    options = _options(base_depth, grow, overrides)
+    table = table_of(parametrization)
+    request = Request(table, read_base(base), strict, hooks, init or {})
+    options = _options(base_depth, grow, overrides, infer_depth=table.depth is not None)
     analysis = run_analysis(model, _positional(args), kwargs or {}, request.base, options)
     lower(model, make_plan(model, analysis, request))
     return model
@@ -250,10 +252,14 @@ def _positional(args: object) -> Sequence[Any]:
 
 
 def _options(
-    base_depth: int | Mapping[str, int] | None, grow: str, overrides: Mapping[str, str] | None
+    base_depth: int | Mapping[str, int] | None,
+    grow: str,
+    overrides: Mapping[str, str] | None,
+    *,
+    infer_depth: bool = True,
 ) -> Options:
     if grow not in Growth:
         raise MupfxError(
             f"grow={grow!r} says nothing", expected='"heads" or "head_dim"', hint='grow="heads"'
         )
-    return Options(base_depth, grow, overrides or {})
+    return Options(base_depth, infer_depth, grow, overrides or {})

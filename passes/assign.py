@@ -36,7 +36,8 @@ def assign(
         ratios: How much each factor class grew from the base.
         parametrization: The table of rules.
         families: The optimizer families to give factors for.
-        branches: Parameters inside a residual branch: its name and its stream's depth ratio.
+        branches: Parameters inside a residual branch: its name and the depth ratio of all the
+            streams that it is in a branch of.
 
     Raises:
         ParametrizationError: The table has no rule for a role of this model.
@@ -48,6 +49,8 @@ def assign(
         if rule is parametrization.readout_bias:
             values = {**values, "fan_in": _fan_in_beside(role, roles, ratios)}
         branch = branches[name][0] if name in branches else None
+        if branch is not None and parametrization.depth is not None:
+            rule = parametrization.depth.inside(rule)
         plans[name] = _plan(role, values, rule, families, branch)
     return plans
 

@@ -12,9 +12,9 @@ from math import isclose, prod, sqrt
 
 from mupfx.core.axes import Axes
 from mupfx.core.base import Ratios
-from mupfx.core.parametrization import Parametrization
+from mupfx.core.parametrization import DepthRule, Parametrization
 from mupfx.core.power import ONE, Power
-from mupfx.core.structure import Site
+from mupfx.core.structure import Site, Streams
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import BaseError
 
@@ -60,6 +60,42 @@ def _decide(site: Site, axes: Axes, ratios: Ratios, parametrization: Parametriza
         value = float(ratio) ** float(wanted) * site.base_scale / site.scale
         value = 1.0 if isclose(value, 1.0, rel_tol=1e-9) else value
     return Decision(site, value, power if value != 1 else ONE, source, seen)
+
+
+def decide_branches(
+    sites: Sequence[Site], streams: Streams, ratios: Ratios, rule: DepthRule
+) -> tuple[Decision, ...]:
+    """The multiplier of every residual branch: ``depth^-alpha``, less what the model itself does.
+
+    Raises:
+        BaseError: A constant in the model cannot be told from one that falls with depth.
+    """
+    depths = {stream.name: stream.depth for stream in streams.streams}
+    return tuple(_of_branch(s, depths[s.stream or ""], ratios, rule) for s in sites)
+
+
+def _of_branch(site: Site, depth: int, ratios: Ratios, rule: DepthRule) -> Decision:
+    ratio = ratios.depth.get(site.stream or "", Fraction(1))
+    if ratio == 1:
+        return Decision(site, 1.0, ONE, rule.source, f"{depth} residual adds, as at the base")
+    if site.base_scale is None and _falls_with(depth, site.scale):
+        raise BaseError(
+            f"a residual branch is multiplied by {site.scale:.6g}, which may fall with depth",
+            where=site.where or site.node,
+            hint="give the base model itself: base=Model(...)",
+        )
+    own = site.scale / (site.base_scale or site.scale)
+    value = rule.branch.value({"depth": ratio}) / own
+    seen = f"{depth} residual adds, {depth / ratio} at the base"
+    seen += f"; {site.scale:.6g} in force, {site.base_scale:.6g} there" if own != 1 else ""
+    value = 1.0 if isclose(value, 1.0, rel_tol=1e-9) else value
+    return Decision(site, value, rule.branch if value != 1 else ONE, rule.source, seen)
+
+
+def _falls_with(depth: int, scale: float) -> bool:
+    """Whether a constant is what people divide branches by in a model of this depth."""
+    counts = [count for count in (Fraction(depth, 2), depth, 2 * depth) if count > 1]
+    return any(isclose(scale, float(c) ** -e, rel_tol=1e-4) for c in counts for e in (0.5, 1.0))
 
 
 def _require_known(site: Site, have: Fraction) -> None:

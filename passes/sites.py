@@ -13,7 +13,7 @@ from torch import fx
 from mupfx.core.axes import Axes, Contraction, ParameterRole
 from mupfx.core.ops import constant_factor, data_inputs, is_pick, learned, packet
 from mupfx.core.program import Program, source_line
-from mupfx.core.structure import Site
+from mupfx.core.structure import Branch, Site, Streams
 from mupfx.core.vocabulary import Kind, Role, SiteKind
 from mupfx.tables.linear_ops import (
     FUSED_ATTENTION,
@@ -64,6 +64,40 @@ def find_sites(
         sites += _of_tie(role, program, graph, axes)
     order = {name: i for i, name in enumerate(nodes)}
     return tuple(sorted(sites, key=lambda s: order[s.node]))
+
+
+def find_branch_sites(
+    program: Program, streams: Streams, *, twins: Twins | None = None
+) -> tuple[Site, ...]:
+    """What every residual branch adds to its stream, with the constants on its way there."""
+    nodes = {node.name: node for node in program.graph.nodes}
+    behind = learned(program.graph, program.parameters)
+    graph = _Graph(nodes, twins or {}, behind, frozenset())
+    return tuple(_of_branch(branch, graph) for branch in streams.branches)
+
+
+def _of_branch(branch: Branch, graph: _Graph) -> Site:
+    add, result = graph.nodes[branch.end], graph.nodes[branch.result]
+    twin, first = graph.twins.get(add), add.args[0] is result
+    return Site(
+        name=f"{SiteKind.BRANCH}:{branch.name}",
+        kind=SiteKind.BRANCH,
+        node=add.name,
+        operands=(result.name,),
+        classes=(),
+        scale=_added(add, first=first) * _scale(graph, result, at_base=False),
+        base_scale=None
+        if twin is None
+        else _added(twin, first=first) * _scale(graph, result, at_base=True),
+        where=source_line(add),
+        stream=branch.stream,
+        constants=_constants(graph, [result], []),
+    )
+
+
+def _added(add: fx.Node, *, first: bool) -> float:
+    """What the add itself multiplies an operand by: its first by one."""
+    return 1.0 if first else _alpha(add) or 1.0
 
 
 def _of_product(match: Contraction, graph: _Graph, axes: Axes) -> Site | None:

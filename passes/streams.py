@@ -202,7 +202,14 @@ def _freeze_branch(walk: Walk, residual: Residual, name: str, stream: str, block
         end=residual.add.name,
         nodes=frozenset(n.name for n in residual.nodes),
         layers=_sequence(walk, residual.nodes),
+        result=_other(residual).name,
     )
+
+
+def _other(residual: Residual) -> fx.Node:
+    """The operand of the add that is the branch's."""
+    operands = [n for n in residual.add.args[:2] if isinstance(n, fx.Node)]
+    return next(n for n in operands if n is not residual.skip)
 
 
 def _sequence(walk: Walk, nodes: frozenset[fx.Node]) -> int:

@@ -19,6 +19,8 @@ class Branch:
     nodes: frozenset[str]
     layers: int
     """Weight layers in sequence inside the branch."""
+    result: str = ""
+    """What it adds to the stream: the operand of ``end`` that is not the skip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,5 @@ class Site:
     """Nodes whose constant factors ``scale`` counts."""
     unit_operands: int = 0
     """How many operands were divided by their own length, whose entries then fall with the axis."""
+    stream: str | None = None
+    """The stream that a branch adds to."""

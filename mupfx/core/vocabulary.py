@@ -64,3 +64,5 @@ class SiteKind(StrEnum):
     """The output use of an embedding that is tied to it."""
     PRODUCT = "product"
     """An inner product of two width activations that is the model's output."""
+    BRANCH = "branch"
+    """What a residual branch adds to its stream."""

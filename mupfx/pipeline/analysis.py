@@ -34,6 +34,8 @@ class Options:
     """What a user can say about growth."""
 
     base_depth: int | Mapping[str, int] | None = None
+    infer_depth: bool = True
+    """Take the depth of a base model as it is; False asks for ``base_depth`` where it differs."""
     grow: str = "heads"
     overrides: Mapping[str, str] = field(default_factory=dict)
 
@@ -125,7 +127,7 @@ def _with_base(axes: Axes, base: Given, ratios: Ratios) -> Axes:
 def _depths(streams: Streams, beside: Program | None, options: Options) -> dict[str, Fraction]:
     mine = {s.name: s.depth for s in streams.streams}
     if beside is not None:
-        return _depths_of_model(mine, beside, options.base_depth)
+        return _depths_of_model(mine, beside, options)
     if options.base_depth is None:
         return dict.fromkeys(mine, Fraction(1))
     return _told(mine, options.base_depth)
@@ -150,8 +152,9 @@ def _told(mine: Mapping[str, int], told: int | Mapping[str, int]) -> dict[str, F
 
 
 def _depths_of_model(
-    mine: Mapping[str, int], beside: Program, told: int | Mapping[str, int] | None
+    mine: Mapping[str, int], beside: Program, options: Options
 ) -> dict[str, Fraction]:
+    told = options.base_depth
     base = find_streams(beside, infer_axes(beside))
     theirs = {s.name: s.depth for s in base.streams}
     if theirs.keys() != mine.keys():
@@ -160,7 +163,7 @@ def _depths_of_model(
             expected=str(dict(mine)),
             found=str(theirs),
         )
-    if theirs != mine and told is None:
+    if theirs != mine and told is None and not options.infer_depth:
         raise BaseError(
             "the base has another depth",
             expected=f"{', '.join(map(str, mine.values()))} residual adds, as here",
@@ -168,7 +171,7 @@ def _depths_of_model(
             hint=f"if that is meant: base_depth={next(iter(theirs.values()))}",
         )
     stated = _told(mine, told) if told is not None else None
-    found = {name: Fraction(mine[name], depth) for name, depth in theirs.items()}
+    found = {name: Fraction(depth, theirs[name]) for name, depth in mine.items()}
     if stated is not None and stated != found:
         raise BaseError(
             "base_depth is not the depth of the base that was given",

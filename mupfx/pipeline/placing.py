@@ -10,10 +10,11 @@ from mupfx.core.program import Program
 from mupfx.core.structure import Site
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import LoweringError
-from mupfx.passes.decide import Decision, decide
+from mupfx.passes.decide import Decision, decide, decide_branches
 from mupfx.passes.fold import Folded, Prepared, fold, prepare
 from mupfx.passes.gauge import absorb
 from mupfx.passes.multipliers import HookPlan, plan_input_hook, plan_output_hook
+from mupfx.passes.sites import find_branch_sites
 from mupfx.tables.optimizers import FAMILIES
 
 
@@ -29,12 +30,11 @@ def place_sites(
     Raises:
         LoweringError: A multiplier can go nowhere.
     """
-    ratios = analysis.ratios or Ratios({})
     sites: dict[str, SitePlan] = {}
     hooks: dict[str, HookPlan] = {}
     found = dict(parameters)
     graph = prepare(analysis.program)
-    for decision in decide(analysis.sites, analysis.axes, ratios, parametrization):
+    for decision in _decisions(analysis, parametrization):
         site, hook = _place(graph, decision, allow_hooks=allow_hooks)
         sites[site.name] = site
         if hook is not None:
@@ -42,6 +42,15 @@ def place_sites(
         for name in site.target if site.lowering == "fold" else ():
             found[name] = absorb(found[name], decision.value, decision.power, FAMILIES)
     return found, sites, hooks
+
+
+def _decisions(analysis: Analysis, parametrization: Parametrization) -> tuple[Decision, ...]:
+    ratios = analysis.ratios or Ratios({})
+    found = decide(analysis.sites, analysis.axes, ratios, parametrization)
+    if parametrization.depth is None:
+        return found
+    branches = find_branch_sites(analysis.program, analysis.streams, twins=analysis.twins)
+    return found + decide_branches(branches, analysis.streams, ratios, parametrization.depth)
 
 
 def _place(
@@ -89,6 +98,8 @@ def _way_out(site: Site, *, hooks: bool) -> str:
             "the head size grew: let the number of heads grow instead (num_heads = width / size), "
             "or compute the query in a module of its own, which a hook can scale"
         )
+    if site.kind is SiteKind.BRANCH:
+        return "end the branch in a linear layer, or in a module of its own, which a hook can scale"
     return "compute the operand in a module of its own, so that a hook can scale it"
 
 

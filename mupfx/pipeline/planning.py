@@ -18,6 +18,7 @@ from mupfx.passes.assign import assign
 from mupfx.passes.initialize import Hints, documented_laws, fans_of, plan_init
 from mupfx.passes.multipliers import HookPlan
 from mupfx.pipeline.bases import Given
+from mupfx.pipeline.deepening import branches_of, require_depth
 from mupfx.pipeline.placing import place_sites
 from mupfx.pipeline.settled import require_settled
 from mupfx.tables.optimizers import FAMILIES
@@ -58,8 +59,9 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
         require_settled(analysis)
     ratios = analysis.ratios or Ratios({})
     roles = {**analysis.roles, **_unreached(analysis)}
+    notes = require_depth(analysis, ratios, request.parametrization.depth)
     parameters = assign(
-        roles, ratios, request.parametrization, FAMILIES, _branches(analysis, ratios)
+        roles, ratios, request.parametrization, FAMILIES, branches_of(analysis, ratios)
     )
     parameters = {n: _with_evidence(analysis, p, roles[n]) for n, p in parameters.items()}
     fans = _fans(analysis, roles, ratios)
@@ -68,7 +70,9 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
     named = {} if on_meta else request.init
     theirs = _base_values(analysis, request.base)
     alike = {name: value for name, value in theirs.items() if parameters[name].depth_ratio == 1}
-    hints = Hints(named, alike, documented_laws(model))  # laws may depend on depth as well
+    hints = Hints(  # laws may depend on depth as well
+        named, alike, documented_laws(model), by_depth=request.parametrization.depth is not None
+    )
     reached = {name: p for name, p in parameters.items() if name in analysis.roles}
     parameters |= plan_init(values, reached, fans, hints, strict=request.strict)
     parameters, sites, hooks = place_sites(
@@ -79,7 +83,7 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
         base=_describe(analysis, ratios, request.base),
         parameters=parameters,
         sites=sites,
-        notes=(*analysis.findings, *_notes(hooks, on_meta=on_meta)),
+        notes=(*analysis.findings, *notes, *_notes(hooks, on_meta=on_meta)),
         aliases={o: name for name, others in analysis.program.tied.items() for o in others},
     )
     return Planned(plan, hooks, fans, request, on_meta)
@@ -111,14 +115,6 @@ def _unreached(analysis: Analysis) -> dict[str, ParameterRole]:
             why="never reached by the example: left as it is",
         )
         for name in analysis.unreached
-    }
-
-
-def _branches(analysis: Analysis, ratios: Ratios) -> dict[str, tuple[str, Fraction]]:
-    streams = {b.name: b.stream for b in analysis.streams.branches}
-    return {
-        name: (branch, ratios.depth.get(streams[branch], Fraction(1)))
-        for name, branch in analysis.streams.parameters
     }
 
 

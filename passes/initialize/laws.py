@@ -38,6 +38,8 @@ class Hints:
     """Values of a base model made the same way."""
     documented: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Laws that a parameter's module draws from by default."""
+    by_depth: bool = False
+    """Undo what a law itself divides by depth: the parametrization has its own rule for that."""
 
 
 NO_HINTS = Hints()
@@ -98,6 +100,10 @@ def finish_init(
         for name, context in contexts.items()
     }
     found = _resolved(settle(matches, contexts), parameters, fans, strict=strict)
+    if hints.by_depth:
+        found = {
+            n: (_at_base_depth(fit, layers, parameters[n]), w) for n, (fit, w) in found.items()
+        }
     for name, choice in named.items():
         if isinstance(choice, Law):
             fit = chosen_fit(name, choice, fans[name], measure(params[name]))
@@ -106,6 +112,13 @@ def finish_init(
     return {
         name: _filled(p, *found[name]) if name in found else p for name, p in parameters.items()
     }
+
+
+def _at_base_depth(fit: Fit, layers: Collection[int], parameter: ParameterPlan) -> Fit:
+    """A std over the square root of all layers is larger at a base of fewer: undone in growth."""
+    if fit.layers not in layers or parameter.depth_ratio == 1:
+        return fit
+    return replace(fit, growth=fit.growth * math.sqrt(parameter.depth_ratio))
 
 
 def documented_laws(model: nn.Module) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,162 @@
+"""What stands in the way of a depth rule, and what a user should know before trusting one.
+
+The rules are for a stream that is passed on as it is, ``x + depth^-alpha f(x)``, with weights of
+its own in every block. A norm on the stream itself (``norm(x + f(x))``) is none of that, nor is one
+weight that serves several blocks.
+"""
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+
+import torch
+from torch import fx
+
+from mupfx.core.axes import Axes
+from mupfx.core.ops import constant_factor, data_inputs, is_pick, packet
+from mupfx.core.parametrization import DepthRule
+from mupfx.core.program import Program, source_line
+from mupfx.core.structure import Branch, Streams
+from mupfx.errors import ParametrizationError
+from mupfx.tables.linear_ops import KEEPING, NORMS, SUMS
+
+
+def require_depth_rules(
+    program: Program, axes: Axes, streams: Streams, depths: Mapping[str, Fraction]
+) -> None:
+    """Refuse a depth rule where it was not derived; streams as deep as at the base pass.
+
+    Raises:
+        ParametrizationError: A stream is normed or scaled, nested, or its weights are shared.
+    """
+    grown = [b for b in streams.branches if depths.get(b.stream, 1) != 1]
+    nodes = {node.name: node for node in program.graph.nodes}
+    ends = {nodes[b.end] for b in streams.branches}
+    for branch in grown:
+        for node in _between(program, nodes[branch.start], ends):
+            _require_identity(node)
+    _require_flat(grown)
+    _require_own_weights(axes, grown)
+
+
+def _between(program: Program, start: fx.Node, ends: set[fx.Node]) -> Iterator[fx.Node]:
+    """Ops on the stream between the add before and the start of a branch."""
+    way: list[fx.Node] = []
+    current = start
+    while current not in ends:
+        sources = [n for n in data_inputs(current) if n.name not in program.parameters]
+        sources = [n for n in sources if n.name not in program.buffers]
+        if len(sources) != 1:
+            return
+        way.append(current)
+        current = sources[0]
+    yield from way
+
+
+def _require_identity(node: fx.Node) -> None:
+    source = node.all_input_nodes[0] if is_pick(node) else node
+    factor = constant_factor(node)
+    if packet(source) in NORMS:
+        raise ParametrizationError(
+            "depth rules are not known for a stream that is normed after every block (post-norm)",
+            where=source_line(node) or node.name,
+            expected="x + f(norm(x)): the stream itself passed on as it is",
+            found="norm(x + f(x)): each block's gain multiplies all that came before",
+            hint="build the model with pre-norm, or grow its width alone",
+        )
+    if factor is not None and factor != 1:
+        raise ParametrizationError(
+            f"depth rules are not known for a stream multiplied by {factor:.4g} after every block",
+            where=source_line(node) or node.name,
+            expected="x + f(x): the stream itself passed on as it is",
+            hint="multiply the branch alone, or grow the model's width alone",
+        )
+
+
+def _require_flat(grown: list[Branch]) -> None:
+    """Branches of one stream inside one another would be divided by its depth twice."""
+    for outer in grown:
+        for inner in grown:
+            if inner is not outer and inner.stream == outer.stream and inner.end in outer.nodes:
+                raise ParametrizationError(
+                    "depth rules are not known for a residual branch inside another of its stream",
+                    where=f"{inner.end} in the branch that ends in {outer.end}",
+                    hint="grow the model's width alone, or name the depth of each stream",
+                )
+
+
+def _require_own_weights(axes: Axes, grown: list[Branch]) -> None:
+    blocks: dict[str, set[tuple[str, int]]] = {}
+    homes = [(use.parameter, b) for b in grown for use in axes.uses if use.node in b.nodes]
+    for name, branch in homes:
+        blocks.setdefault(name, set()).add((branch.stream, branch.block))
+    shared = next((name for name, where in blocks.items() if len(where) > 1), None)
+    if shared is not None:
+        raise ParametrizationError(
+            "depth rules are for blocks with weights of their own",
+            where=shared,
+            found=f"one weight in {len(blocks[shared])} blocks: their updates add up",
+            hint="grow the model's width alone",
+        )
+
+
+def depth_notes(
+    program: Program, streams: Streams, depths: Mapping[str, Fraction], rule: DepthRule
+) -> Iterator[str]:
+    """What a user of a depth rule should know about this model, a sentence each."""
+    nodes = {node.name: node for node in program.graph.nodes}
+    ends = {nodes[b.end] for b in streams.branches}
+    grown = [b for b in streams.branches if depths.get(b.stream, 1) != 1]
+    bent = [n for b in grown for n in _between(program, nodes[b.start], ends) if _bends(n)]
+    if bent:
+        yield (
+            f"{bent[0].target} stands on the residual stream itself, between blocks: the depth "
+            "rules were derived for a stream that is passed on as it is"
+        )
+    deep = [s for s in streams.streams if depths.get(s.name, 1) != 1 and s.block_depth > 1]
+    if deep and rule.alpha < 1:
+        yield (
+            f"blocks of {deep[0].block_depth} weight layers with alpha {rule.alpha}: within a "
+            "block, updates act on each other by a part that falls with depth, so that the best "
+            "learning rate moves with it (Tensor Programs VI, arXiv:2310.02244, block depth 1 "
+            "only); alpha 1 ('completep') keeps that part"
+        )
+    beside = dict.fromkeys(_beside(program, nodes, grown))
+    if beside and rule.alpha < 1:
+        yield (
+            f"several blocks read a value from beside the stream ({next(iter(beside))}): what its "
+            "weights ask for at alpha below 1 is not known, and they are left without a factor"
+        )
+
+
+def _bends(node: fx.Node) -> bool:
+    """Whether an op is a nonlinearity of one value."""
+    pointwise = (
+        isinstance(node.target, torch._ops.OpOverload) and torch.Tag.pointwise in node.target.tags
+    )
+    return pointwise and packet(node) not in KEEPING | SUMS and constant_factor(node) is None
+
+
+def _beside(program: Program, nodes: Mapping[str, fx.Node], grown: list[Branch]) -> Iterator[str]:
+    """Learned values outside all branches that more than one block reads."""
+    readers: dict[str, set[tuple[str, int]]] = {}
+    inside = {name for b in grown for name in b.nodes}
+    passed = {nodes[b.start] for b in grown}
+    learned = _learned(program)
+    for branch in grown:
+        for name in branch.nodes:
+            for source in nodes[name].all_input_nodes:
+                if source in learned and source not in passed and source.name not in inside:
+                    readers.setdefault(source.name, set()).add((branch.stream, branch.block))
+    for name, blocks in readers.items():
+        if len(blocks) > 1:
+            yield source_line(nodes[name]) or name
+
+
+def _learned(program: Program) -> set[fx.Node]:
+    """Values that parameters have a part in, parameters themselves left out."""
+    found: set[fx.Node] = set()
+    for node in program.graph.nodes:
+        sources = node.all_input_nodes
+        if any(n in found or n.name in program.parameters for n in sources):
+            found.add(node)
+    return found
