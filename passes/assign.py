@@ -11,9 +11,9 @@ from fractions import Fraction
 
 from mupfx.core.axes import ParameterRole, Use
 from mupfx.core.base import Ratios
-from mupfx.core.optimizer_family import OptimizerFamily
+from mupfx.core.optimizer_family import OptimizerFamily, with_factors
 from mupfx.core.parametrization import Parametrization, Rule
-from mupfx.core.plan import InitPlan, ParameterPlan
+from mupfx.core.plan import InitPlan, ParameterPlan, Rows, Scales
 from mupfx.core.power import Power
 from mupfx.core.vocabulary import Role
 from mupfx.errors import ParametrizationError
@@ -51,7 +51,8 @@ def assign(
         branch = branches[name][0] if name in branches else None
         if branch is not None and parametrization.depth is not None:
             rule = parametrization.depth.inside(rule)
-        plans[name] = _plan(role, values, rule, families, branch)
+        plan = _plan(role, values, rule, _base_shape(role, ratios), branch)
+        plans[name] = with_factors(plan, families)
     return plans
 
 
@@ -59,9 +60,10 @@ def _plan(
     role: ParameterRole,
     values: Values,
     rule: Rule,
-    families: Mapping[str, OptimizerFamily],
+    base_shape: tuple[int, ...],
     branch: str | None,
 ) -> ParameterPlan:
+    power = init_power(rule, values)
     return ParameterPlan(
         name=role.name,
         shape=role.shape,
@@ -69,14 +71,22 @@ def _plan(
         fan_in_ratio=values["fan_in"],
         fan_out_ratio=values["fan_out"],
         depth_ratio=values["depth"],
-        init=InitPlan(None, None, None, 1.0, init_power(rule, values)),
+        init=InitPlan(None, None, None, 1.0, power),
         multiplier=1.0,
-        optimizers={name: f.factors(rule, values) for name, f in families.items()},
+        optimizers={},
         branch=branch,
         tied_to=role.tied_to,
         source=rule.source,
         evidence=(role.why, _growth(values), _stated(rule)),
+        scales=Scales(rule.lr_adam, rule.gradient, power),
+        base_shape=base_shape,
+        parts=tuple(Rows(p.dim, p.start, p.stop, p.period) for p in role.parts),
     )
+
+
+def _base_shape(role: ParameterRole, ratios: Ratios) -> tuple[int, ...]:
+    axes = zip(role.shape, role.axes, strict=True)
+    return tuple(round(size / ratios.of_axis(axis)) for size, axis in axes)
 
 
 def _values(role: ParameterRole, ratios: Ratios, branch: tuple[str, Fraction] | None) -> Values:

@@ -12,8 +12,8 @@ Programs V (arXiv:2203.03466), extended to weight decay and eps.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mupfx.core.optimizer_family import OptimizerFamily
-from mupfx.core.plan import InitPlan, OptimizerFactors, ParameterPlan
+from mupfx.core.optimizer_family import OptimizerFamily, with_factors
+from mupfx.core.plan import InitPlan, ParameterPlan
 from mupfx.core.power import Power
 
 
@@ -29,22 +29,20 @@ def absorb(
         parameter: Its plan so far.
         value: The multiplier that the forward pass no longer applies.
         power: Its exact form; the symbols are the site's, such as ``head_dim``.
-        families: The exponents by which each hyperparameter follows.
+        families: The optimizer families to give factors for.
 
     Raises:
         ValueError: The value is not positive: such a multiplier cannot be undone by Adam.
     """
     if not value > 0:
         raise ValueError(f"a multiplier must be positive to be absorbed, found {value}")
-    return replace(
+    moved = replace(
         parameter,
         init=_scaled(parameter.init, value, power),
         multiplier=parameter.multiplier / value,
-        optimizers={
-            name: _moved(factors, families[name], 1 / value, power**-1)
-            for name, factors in parameter.optimizers.items()
-        },
+        gauge=parameter.gauge / power,
     )
+    return with_factors(moved, families)
 
 
 def _scaled(init: InitPlan, value: float, power: Power) -> InitPlan:
@@ -54,29 +52,3 @@ def _scaled(init: InitPlan, value: float, power: Power) -> InitPlan:
         factor=init.factor * value,
         power=init.power * power,
     )
-
-
-def _moved(
-    factors: OptimizerFactors, family: OptimizerFamily, growth: float, power: Power
-) -> OptimizerFactors:
-    """Follow the multiplier as it grows: ``lr * growth ** gauge_lr`` and so on."""
-    lr, lr_power = _times(factors.lr, factors.lr_power, growth, power, family.gauge_lr)
-    decay, decay_power = _optional(
-        factors.weight_decay, factors.weight_decay_power, growth, power, family.gauge_weight_decay
-    )
-    eps, eps_power = _optional(factors.eps, factors.eps_power, growth, power, family.gauge_eps)
-    return OptimizerFactors(lr, decay, eps, lr_power, decay_power, eps_power)
-
-
-def _optional(
-    factor: float | None, exact: Power | None, growth: float, power: Power, exponent: int
-) -> tuple[float | None, Power | None]:
-    if factor is None or exact is None:
-        return None, None
-    return _times(factor, exact, growth, power, exponent)
-
-
-def _times(
-    factor: float, exact: Power, growth: float, power: Power, exponent: int
-) -> tuple[float, Power]:
-    return factor * growth**exponent, exact * power**exponent

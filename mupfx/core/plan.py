@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from mupfx.core.power import Power
+from mupfx.core.power import ONE, Power
 from mupfx.core.vocabulary import Role, SiteKind
 
 SCHEMA = 1
@@ -41,6 +41,32 @@ class OptimizerFactors:
     lr_power: Power
     weight_decay_power: Power | None
     eps_power: Power | None
+    others: Mapping[str, tuple[float, Power]] = field(default_factory=dict)
+    """Of hyperparameters that only some optimizers have; ``eps.1`` is an entry of a tuple."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """The numbers that every optimizer's hyperparameters follow, in the canonical gauge."""
+
+    lr_adam: Power = ONE
+    gradient: Power = ONE
+    init_std: Power = ONE
+
+    @property
+    def as_written(self) -> bool:
+        """Nothing is scaled, whatever grew: neither is what an optimizer makes of the shape."""
+        return self == Scales()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Entries ``i`` of a dimension with ``start <= i % period < stop``: one of several fused."""
+
+    dim: int
+    start: int
+    stop: int
+    period: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +89,21 @@ class ParameterPlan:
     """Rule, paper and table."""
     evidence: tuple[str, ...]
     """The chain from the graph to the role, a sentence a link."""
+    scales: Scales = Scales()
+    gauge: Power = ONE
+    """The exact form of ``multiplier``."""
+    base_shape: tuple[int, ...] = ()
+    parts: tuple[Rows, ...] = ()
+    """Of a fused parameter: the matrices it is put together of."""
+
+    @property
+    def symbols(self) -> Mapping[str, Fraction]:
+        """What the symbols of its powers are worth."""
+        return {
+            "fan_in": self.fan_in_ratio,
+            "fan_out": self.fan_out_ratio,
+            "depth": self.depth_ratio,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +195,14 @@ def _parameter(p: ParameterPlan) -> dict[str, Any]:
         "tied_to": list(p.tied_to),
         "source": p.source,
         "evidence": list(p.evidence),
+        "scales": {
+            "lr_adam": str(p.scales.lr_adam),
+            "gradient": str(p.scales.gradient),
+            "init_std": str(p.scales.init_std),
+        },
+        "gauge": str(p.gauge),
+        "base_shape": list(p.base_shape),
+        "parts": [[part.dim, part.start, part.stop, part.period] for part in p.parts],
     }
 
 
@@ -167,7 +216,13 @@ def _factors(f: OptimizerFactors) -> dict[str, Any]:
             "weight_decay": None if f.weight_decay_power is None else str(f.weight_decay_power),
             "eps": None if f.eps_power is None else str(f.eps_power),
         },
+        **_others(f),
     }
+
+
+def _others(f: OptimizerFactors) -> dict[str, Any]:
+    found = {key: [value, str(power)] for key, (value, power) in f.others.items()}
+    return {"others": found} if found else {}
 
 
 def _site(s: SitePlan) -> dict[str, Any]:
@@ -205,6 +260,10 @@ def _read_parameter(name: str, data: Mapping[str, Any]) -> ParameterPlan:
         tied_to=tuple(data["tied_to"]),
         source=data["source"],
         evidence=tuple(data["evidence"]),
+        scales=Scales(**{key: Power.parse(text) for key, text in data["scales"].items()}),
+        gauge=Power.parse(data["gauge"]),
+        base_shape=tuple(data["base_shape"]),
+        parts=tuple(Rows(*part) for part in data["parts"]),
     )
 
 
@@ -218,6 +277,9 @@ def _read_factors(data: Mapping[str, Any]) -> OptimizerFactors:
         lr_power=Power.parse(exponents["lr"]),
         weight_decay_power=power["weight_decay"],
         eps_power=power["eps"],
+        others={
+            key: (value, Power.parse(text)) for key, (value, text) in data.get("others", {}).items()
+        },
     )
 
 

@@ -96,8 +96,7 @@ def _factor_table(parameter: ParameterPlan) -> Table:
         ("starting values", number(init.factor), "", "what the values drawn are multiplied by"),
         ("multiplier", number(parameter.multiplier), "", "of the forward pass"),
     ]
-    for family, factors in parameter.optimizers.items():
-        rows += _family_rows(family, factors)
+    rows += _family_rows(parameter)
     return Table("factors on your own values", _FACTOR_COLUMNS, tuple(rows))
 
 
@@ -107,16 +106,32 @@ def _law(init: InitPlan) -> str:
     return f"{init.law}: {number(init.base_std)} at the base, {number(init.std)} here"
 
 
-def _family_rows(family: str, factors: OptimizerFactors) -> tuple[Row, ...]:
-    triples = (
+def _family_rows(parameter: ParameterPlan) -> list[Row]:
+    """Families whose numbers are the same share a row."""
+    shared: dict[tuple[str, float | None, str], list[str]] = {}
+    for family, factors in parameter.optimizers.items():
+        for title, value, power in _numbers(factors):
+            shared.setdefault((title, value, _power(power)), []).append(family)
+    order = {"lr": 0, "weight decay": 1, "eps": 2}
+    return [
+        (title, number(value), power, _note(families, value))
+        for (title, value, power), families in sorted(
+            shared.items(), key=lambda row: order.get(row[0][0], 3)
+        )
+    ]
+
+
+def _numbers(factors: OptimizerFactors) -> tuple[tuple[str, float | None, Power | None], ...]:
+    return (
         ("lr", factors.lr, factors.lr_power),
         ("weight decay", factors.weight_decay, factors.weight_decay_power),
         ("eps", factors.eps, factors.eps_power),
+        *((name, value, power) for name, (value, power) in factors.others.items()),
     )
-    return tuple(
-        (f"{family} {title}", number(value), _power(power), "" if value is not None else "no rule")
-        for title, value, power in triples
-    )
+
+
+def _note(families: list[str], value: float | None) -> str:
+    return ", ".join(families) + (": no rule" if value is None else "")
 
 
 def _power(power: Power | None) -> str:

@@ -6,20 +6,25 @@ from typing import Any
 
 from torch import Tensor
 
+from mupfx.core.optimizer_family import DecayRule, OptimizerFamily
 from mupfx.core.plan import ParameterPlan, Plan
 from mupfx.core.vocabulary import Role
+from mupfx.errors import OptimizerError
 from mupfx.passes.groups.arguments import arguments_of, require_class, require_known, require_lr
 from mupfx.passes.groups.factors import (
     Factors,
+    decay_rule,
     factors_of,
-    lacks_rule,
     planned,
+    read,
     scale,
-    warn_coupled,
+    write,
 )
 from mupfx.passes.groups.given import Given, read_groups
-from mupfx.passes.groups.ratios import SCALED
+from mupfx.passes.groups.warn import warn_of
 from mupfx.tables.optimizers import family_of
+
+Family = str | OptimizerFamily | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,10 @@ class Part:
     group: Given
     settings: Mapping[str, Any]
     """Every hyperparameter in force: the group's, the user's, the optimizer's own."""
+    family: OptimizerFamily
     factors: Factors
+    first_steps: Mapping[str, float]
+    """Further factors in the first steps; of most families there are none."""
     members: list[tuple[ParameterPlan, str | None, Tensor]] = field(default_factory=list)
     """Plan, the user's label where one was given, and the parameter itself."""
 
@@ -41,7 +49,9 @@ def build_groups(  # noqa: PLR0913 - what a user says of an optimizer
     hyperparameters: Mapping[str, Any],
     *,
     user_groups: object = None,
-    family: str | None = None,
+    family: Family = None,
+    wd_rule: str = "timescale",
+    alone: bool = True,
 ) -> list[dict[str, Any]]:
     """Make groups for ``optimizer_class`` in which every hyperparameter is scaled by the plan.
 
@@ -51,43 +61,74 @@ def build_groups(  # noqa: PLR0913 - what a user says of an optimizer
         optimizer_class: The optimizer's class.
         hyperparameters: What the user would pass to it; what is left out is its own default.
         user_groups: The user's groups, in any form torch takes; they are split, not changed.
-        family: The family to treat an unlisted class as.
+        family: The family to treat an unlisted class as, by name or as a row.
+        wd_rule: What weight decay keeps: ``"timescale"``, ``"sqrt"`` or ``"const"``.
+        alone: Warn of what the groups alone cannot do.
 
     Raises:
         OptimizerError: The optimizer, a hyperparameter or a group cannot be used.
     """
     arguments = arguments_of(require_class(optimizer_class))
     require_known(arguments, hyperparameters, optimizer_class)
+    rule = decay_rule(wd_rule)
     parts: list[Part] = []
     for group in read_groups(user_groups, dict(named_parameters)):
         settings = {**arguments.defaults, **hyperparameters, **group.options}
         require_lr(settings)
-        parts += _split(plan, group, settings, family_of(optimizer_class, settings, family).name)
-    left_alone = [p for p in parts if lacks_rule(p.factors, p.settings)]
-    warn_coupled([row.name for p in left_alone for row, _, _ in p.members], optimizer_class)
+        row = family_of(optimizer_class, settings, family)
+        parts += _split(plan, group, settings, row, rule)
+    _require_matrices(parts, optimizer_class)
+    members = [(row, part.family, part.settings) for part in parts for row, _, _ in part.members]
+    warn_of(members, optimizer_class, alone=alone)
     return _distinct([_group(part, hyperparameters) for part in parts])
 
 
-def _split(plan: Plan, group: Given, settings: Mapping[str, Any], family: str) -> list[Part]:
+def _split(
+    plan: Plan,
+    group: Given,
+    settings: Mapping[str, Any],
+    family: OptimizerFamily,
+    rule: DecayRule,
+) -> list[Part]:
     """Members with equal factors together; equal means to twelve digits."""
     parts: dict[tuple[str, ...], Part] = {}
     for name, label, tensor in group.members:
         row = planned(plan, name)
-        factors = factors_of(row, family)
-        key = tuple("" if factor is None else f"{factor:.12g}" for factor in factors.values())
-        part = parts.setdefault(key, Part(group, settings, factors))
+        factors = factors_of(row, family, settings, rule)
+        first = {key: scaling.factor(row)[0] for key, scaling in family.unrectified.items()}
+        numbers = (*factors.values(), *first.values())
+        key = tuple("" if factor is None else f"{factor:.12g}" for factor in numbers)
+        part = parts.setdefault(key, Part(group, settings, family, factors, first))
         part.members.append((row, label, tensor))
     return list(parts.values())
 
 
+def _require_matrices(parts: list[Part], optimizer_class: type[Any]) -> None:
+    """Refuse what an optimizer of matrices would refuse, in words that help."""
+    for part in parts:
+        for row, _, tensor in part.members if part.family.matrices_only else ():
+            if tensor.ndim != 2:
+                raise OptimizerError(
+                    f"{optimizer_class.__name__} trains matrices, and this parameter is none",
+                    where=row.name,
+                    expected="a tensor of two dimensions",
+                    found=f"one of shape {list(tensor.shape)}, role {row.role}",
+                    hint="mupfx.muon_groups(model, ...) splits a model between Muon and AdamW",
+                )
+
+
 def _group(part: Part, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     factors, options = part.factors, part.group.options
-    values = {key: part.settings[key] for key in SCALED if key in part.settings}
+    values = {key: read(part.settings, key) for key in factors}
+    values = {key: value for key, value in values.items() if value is not None}
+    scaled = dict(part.settings)
+    for key, value in values.items():
+        scaled = write(scaled, key, scale(value, factors[key]))
     group = {
         "params": [(label, tensor) if label else tensor for _, label, tensor in part.members],
         **hyperparameters,
         **options,
-        **{key: scale(value, factors[key]) for key, value in values.items()},
+        **{key: scaled[key] for key in {name.partition(".")[0]: None for name in values}},
     }
     if "initial_lr" in options:
         group["initial_lr"] = scale(options["initial_lr"], factors["lr"])
@@ -96,7 +137,9 @@ def _group(part: Part, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
         "name": f"{part.group.prefix}{'+'.join(roles)}.lr={factors['lr']:.4g}",
         "mupfx": {
             "roles": roles,
+            "family": part.family.name,
             **factors,
+            **({"first_steps": dict(part.first_steps)} if part.first_steps else {}),
             "parameters": [row.name for row, _, _ in part.members],
             "base": {key: float(value) for key, value in values.items()},
         },

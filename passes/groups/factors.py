@@ -1,17 +1,16 @@
 """The factors of one parameter for one optimizer, and what multiplying by them means."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
+from mupfx.core.optimizer_family import DecayRule, OptimizerFamily
 from mupfx.core.plan import ParameterPlan, Plan
-from mupfx.errors import MupfxWarning, OptimizerError
-from mupfx.passes.groups.ratios import SCALED
+from mupfx.errors import OptimizerError
 
 Factors = Mapping[str, float | None]
-"""Factor of ``lr``, ``weight_decay`` and ``eps``; None where there is no rule."""
+"""Factor of each hyperparameter; None where there is no rule."""
 
 
 def planned(plan: Plan, name: str) -> ParameterPlan:
@@ -31,21 +30,38 @@ def planned(plan: Plan, name: str) -> ParameterPlan:
     )
 
 
-def factors_of(row: ParameterPlan, family: str) -> Factors:
-    """What the plan says of a parameter under one family.
+def decay_rule(name: str) -> DecayRule:
+    """What weight decay keeps.
 
     Raises:
-        OptimizerError: The plan knows nothing of this family.
+        OptimizerError: There is no such rule.
     """
-    if family not in row.optimizers:
-        raise OptimizerError(
-            f"the plan has no factors for the optimizer family {family!r}",
-            where=row.name,
-            expected=", ".join(row.optimizers),
-            hint="convert the model again with this version",
-        )
-    found = row.optimizers[family]
-    return {key: getattr(found, key) for key in SCALED}
+    if name in set(DecayRule):
+        return DecayRule(name)
+    raise OptimizerError(
+        "no rule of this name for weight decay",
+        where="wd_rule",
+        expected=", ".join(repr(str(rule)) for rule in DecayRule),
+        found=repr(name),
+    )
+
+
+def factors_of(
+    row: ParameterPlan, family: OptimizerFamily, settings: Mapping[str, Any], rule: DecayRule
+) -> Factors:
+    """What the plan says of a parameter under one family."""
+    found = family.factors(row, settings, rule)
+    numbers = {key: None if factor is None else factor[0] for key, factor in found.items()}
+    if "weight_decay" in numbers and numbers["weight_decay"] is None and row.multiplier != 1:
+        numbers["weight_decay"] = row.multiplier ** float(family.moved("weight_decay"))
+    return numbers
+
+
+def grew(row: ParameterPlan) -> bool:
+    """Whether any scale of a parameter is another than at the base."""
+    scales = row.scales
+    powers = (scales.lr_adam, scales.gradient, scales.init_std)
+    return any(power.value(row.symbols) != 1 for power in powers)
 
 
 def scale(value: Any, factor: float | None) -> Any:
@@ -59,21 +75,28 @@ def scale(value: Any, factor: float | None) -> Any:
     return value * factor
 
 
-def lacks_rule(factors: Factors, settings: Mapping[str, Any]) -> bool:
-    """Whether weight decay should change by a factor that nobody knows."""
-    decays = float(settings.get("weight_decay") or 0) > 0
-    changed = any(factor not in {None, 1.0} for factor in factors.values())
-    return decays and changed and factors["weight_decay"] is None
+def read(settings: Mapping[str, Any], key: str) -> Any:
+    """A hyperparameter, or an entry of one that is a tuple; None where it is not there.
+
+    >>> read({"eps": (None, 1e-3)}, "eps.1"), read({"lr": 0.1}, "eps")
+    (0.001, None)
+    """
+    name, _, index = key.partition(".")
+    value = settings.get(name)
+    if not index:
+        return None if isinstance(value, tuple | list) else value
+    return value[int(index)] if isinstance(value, tuple | list) else None
 
 
-def warn_coupled(names: list[str], optimizer_class: type[Any]) -> None:
-    """Say once for which parameters weight decay was left alone; the caller's caller's caller."""
-    if not names:
-        return
-    warnings.warn(
-        f"{optimizer_class.__name__} adds weight decay to the gradient, and no factor makes that "
-        f"keep its effect as the model grows: weight_decay is left as it is for {len(names)} "
-        f"parameters ({names[0]}, ...); use torch.optim.AdamW, or decoupled_weight_decay=True",
-        MupfxWarning,
-        stacklevel=4,
-    )
+def write(settings: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """The settings with one changed; a tuple stays one.
+
+    >>> write({"eps": (None, 1e-3)}, "eps.1", 0.5)
+    {'eps': (None, 0.5)}
+    """
+    name, _, index = key.partition(".")
+    if not index:
+        return {**settings, name: value}
+    entries = list(settings[name])
+    entries[int(index)] = value
+    return {**settings, name: type(settings[name])(entries)}

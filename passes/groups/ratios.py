@@ -12,12 +12,10 @@ from typing import Any
 from torch.optim import Optimizer
 
 from mupfx.errors import OptimizerError
+from mupfx.passes.groups.factors import read
 
-SCALED = ("lr", "weight_decay", "eps")
-"""The hyperparameters that a plan has factors for."""
-
-_WATCHED = {"lr": "lr", "initial_lr": "lr", "weight_decay": "weight_decay", "eps": "eps"}
-"""Entry of a group to the hyperparameter whose factor it follows."""
+_NO_FACTORS = {"roles", "family", "first_steps", "parameters", "base"}
+"""What else a group says of itself."""
 
 _TOLERANCE = 1e-5
 """Relative; schedulers multiply over and over, in single precision where lr is a tensor."""
@@ -38,7 +36,7 @@ def check_ratios(optimizer: Optimizer) -> tuple[str, ...]:
         if "mupfx" not in group
     ]
     seen: set[tuple[str, str]] = set()
-    for entry, hyperparameter in _WATCHED.items():
+    for entry, hyperparameter in _watched(planned).items():
         for name, message in _broken(planned, entry, hyperparameter):
             if (name, hyperparameter) not in seen:
                 messages.append(message)
@@ -46,28 +44,36 @@ def check_ratios(optimizer: Optimizer) -> tuple[str, ...]:
     return tuple(messages)
 
 
+def _watched(groups: list[Group]) -> dict[str, str]:
+    """Entries of the groups to the hyperparameters whose factors they follow."""
+    found = {"lr": "lr", "initial_lr": "lr"}
+    for group in groups:
+        found |= {key: key for key in group["mupfx"] if key not in _NO_FACTORS}
+    return found
+
+
 def _broken(groups: list[Group], entry: str, key: str) -> Iterator[tuple[str, str]]:
-    rows = [(group, _target(group, key)) for group in groups if entry in group]
+    rows = [(group, _target(group, key)) for group in groups if read(group, entry) is not None]
     rows = [(group, target) for group, target in rows if target > 0]
     if not rows:
         return
     anchor, anchor_target = min(rows, key=lambda row: abs(math.log(_factor(row[0], key))))
-    unit = float(anchor[entry]) / anchor_target
+    unit = float(read(anchor, entry)) / anchor_target
     for group, target in rows:
-        found, expected = float(group[entry]), unit * target
+        found, expected = float(read(group, entry)), unit * target
         if not math.isclose(found, expected, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE**2 * target):
             yield group["name"], _message(group, anchor, entry, expected)
 
 
 def _message(group: Group, anchor: Group, entry: str, expected: float) -> str:
     return (
-        f"group {group['name']!r}: {entry} is {float(group[entry]):.6g}, "
+        f"group {group['name']!r}: {entry} is {float(read(group, entry)):.6g}, "
         f"expected {expected:.6g} beside group {anchor['name']!r}"
     )
 
 
 def _factor(group: Group, key: str) -> float:
-    factor = group["mupfx"][key]
+    factor = group["mupfx"].get(key)
     return 1.0 if factor is None else float(factor)
 
 

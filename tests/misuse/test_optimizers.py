@@ -85,10 +85,9 @@ def test_an_optimizer_no_rule_is_known_for() -> None:
     text = refusal(model, lambda: mupfx.optimizer(torch.optim.LBFGS, model, lr=0.1))
     assert "LBFGS" in text
     assert text == snapshot("""\
-OptimizerError: how this optimizer scales is not known
-  expected: SGD, Adam, AdamW, or a subclass of one
-  found: torch.optim.lbfgs.LBFGS
-  hint: name the one it scales like: family="adam", "adamw" (decoupled weight decay), "sgd"\
+OptimizerError: LBFGS cannot be put into a parametrization
+  found: its steps mix all parameters in one inner product and one line search, so that no factors per parameter keep them as the model grows
+  hint: train with an optimizer that keeps its parameters apart\
 """)
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from mupfx.core.axes import ParameterRole
 from mupfx.core.base import Ratios
+from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.core.plan import Plan
 from mupfx.core.vocabulary import Role, Status
 from mupfx.passes.assign import assign
@@ -51,13 +52,14 @@ def plan_at(ratio: int | Fraction) -> Plan:
     return Plan("mup", {}, assign(roles, Ratios({"w": Fraction(ratio)}), MUP, FAMILIES, {}), {})
 
 
-def groups_of(
+def groups_of(  # noqa: PLR0913 - what a user says of an optimizer
     net: nn.Module,
     optimizer_class: Any = torch.optim.AdamW,
     ratio: int | Fraction = 4,
     *,
     user_groups: object = None,
-    family: str | None = None,
+    family: str | OptimizerFamily | None = None,
+    wd_rule: str = "timescale",
     **hyperparameters: Any,
 ) -> list[dict[str, Any]]:
     return build_groups(
@@ -67,6 +69,7 @@ def groups_of(
         hyperparameters,
         user_groups=user_groups,
         family=family,
+        wd_rule=wd_rule,
     )
 
 

@@ -10,8 +10,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mupfx.core.optimizer_family import OptimizerFamily
-from mupfx.core.plan import InitPlan, OptimizerFactors, ParameterPlan
+from mupfx.core.optimizer_family import (
+    ADAM_LR,
+    GRADIENT,
+    NOTHING,
+    SGD_LR,
+    Decay,
+    OptimizerFamily,
+    with_factors,
+)
+from mupfx.core.plan import InitPlan, ParameterPlan
 from mupfx.core.power import ONE, Power
 from mupfx.core.vocabulary import Role
 from mupfx.passes.gauge import absorb
@@ -38,9 +46,7 @@ OPTIMIZERS: dict[str, Family] = {
 
 
 def fresh() -> ParameterPlan:
-    ones = OptimizerFactors(1.0, 1.0, 1.0, ONE, ONE, ONE)
-    coupled = replace(ones, weight_decay=None, weight_decay_power=None)
-    return ParameterPlan(
+    plan = ParameterPlan(
         name="w",
         shape=(3, 5),
         role=Role.HIDDEN,
@@ -49,12 +55,13 @@ def fresh() -> ParameterPlan:
         depth_ratio=Fraction(1),
         init=InitPlan("normal", 1.0, 1.0, 1.0, ONE),
         multiplier=1.0,
-        optimizers={"sgd": ones, "adam": coupled, "adamw": ones},
+        optimizers={},
         branch=None,
         tied_to=(),
         source="",
         evidence=(),
     )
+    return with_factors(plan, FAMILIES)
 
 
 def train(
@@ -98,21 +105,22 @@ def test_training_is_invariant(name: str, value: float) -> None:
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("sgd", {"gauge_lr": -1}),
-        ("sgd", {"gauge_weight_decay": 1}),
-        ("sgd with dampening", {"gauge_lr": -1}),
-        ("adam", {"gauge_lr": -2}),
-        ("adam", {"gauge_eps": 0}),
-        ("adam", {"gauge_eps": 2}),
-        ("amsgrad", {"gauge_eps": 0}),
-        ("adamw", {"gauge_lr": 0}),
-        ("adamw", {"gauge_weight_decay": 2}),
-        ("adamw", {"gauge_weight_decay": 0}),
-        ("adamw", {"gauge_eps": 0}),
+        ("sgd", {"lr": ADAM_LR}),
+        ("sgd", {"decay": Decay.ABSENT}),
+        ("sgd", {"others": {"weight_decay": GRADIENT}}),
+        ("sgd with dampening", {"lr": ADAM_LR}),
+        ("adam", {"lr": SGD_LR}),
+        ("adam", {"others": {}}),
+        ("adam", {"others": {"eps": GRADIENT**2}}),
+        ("amsgrad", {"others": {}}),
+        ("adamw", {"lr": NOTHING}),
+        ("adamw", {"others": {"eps": GRADIENT, "weight_decay": GRADIENT**2}}),
+        ("adamw", {"others": {"eps": GRADIENT, "weight_decay": NOTHING}}),
+        ("adamw", {"others": {}}),
     ],
 )
-def test_a_wrong_exponent_shows(name: str, wrong: dict[str, int]) -> None:
-    families = {key: replace(family, **wrong) for key, family in FAMILIES.items()}  # type: ignore[arg-type]
+def test_a_wrong_exponent_shows(name: str, wrong: dict[str, Any]) -> None:
+    families = {key: replace(family, **wrong) for key, family in FAMILIES.items()}
     assert difference(name, 0.5, families) > 1e-3
 
 

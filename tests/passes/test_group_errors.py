@@ -1,6 +1,5 @@
 """What optimizer groups cannot be made from, and the sentence for each."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +8,7 @@ from inline_snapshot import snapshot
 from torch import nn
 
 from mupfx.errors import OptimizerError
-from mupfx.passes.groups import build_groups
-from tests.passes.grouped import Sign, groups_of, model, plan_at, train
+from tests.passes.grouped import Sign, groups_of, model, train
 
 
 def refused(net: nn.Module, optimizer_class: Any = torch.optim.AdamW, **arguments: Any) -> str:
@@ -130,17 +128,49 @@ there is no learning rate to scale
 """)
 
 
-def test_a_plan_without_the_family() -> None:
-    net, plan = model(), plan_at(4)
-    rows = {
-        name: replace(row, optimizers={"sgd": row.optimizers["sgd"]})
-        for name, row in plan.parameters.items()
-    }
-    with pytest.raises(OptimizerError) as caught:
-        build_groups(replace(plan, parameters=rows), net.named_parameters(), torch.optim.AdamW, {})
-    assert str(caught.value) == snapshot("""\
-the plan has no factors for the optimizer family 'adamw'
-  where: 0.weight
-  expected: sgd
-  hint: convert the model again with this version\
+def test_a_rule_for_weight_decay_that_does_not_exist() -> None:
+    assert refused(model(), wd_rule="constant") == snapshot("""\
+no rule of this name for weight decay
+  where: wd_rule
+  expected: 'timescale', 'sqrt', 'const'
+  found: 'constant'\
+""")
+
+
+def test_matrices_for_muon_alone() -> None:
+    assert refused(model(), torch.optim.Muon, lr=0.1) == snapshot("""\
+Muon trains matrices, and this parameter is none
+  where: 0.bias
+  expected: a tensor of two dimensions
+  found: one of shape [8], role vector
+  hint: mupfx.muon_groups(model, ...) splits a model between Muon and AdamW\
+""")
+
+
+def test_an_optimizer_that_mixes_all_parameters() -> None:
+    assert refused(model(), torch.optim.LBFGS, lr=0.1) == snapshot("""\
+LBFGS cannot be put into a parametrization
+  found: its steps mix all parameters in one inner product and one line search, so that no factors per parameter keep them as the model grows
+  hint: train with an optimizer that keeps its parameters apart\
+""")
+
+
+def test_a_class_whose_own_family_is_neither_name_nor_row() -> None:
+    class Odd(Sign):
+        mupfx_family = 3
+
+    assert refused(model(), Odd, lr=0.1).replace(Odd.__qualname__, "Odd") == snapshot("""\
+an optimizer's own family is neither a name nor a row
+  where: tests.passes.test_group_errors.Odd.mupfx_family
+  expected: a name such as 'adamw', or a mupfx.OptimizerFamily
+  found: 3\
+""")
+
+
+def test_a_family_that_does_not_exist() -> None:
+    assert refused(model(), Sign, lr=0.1, family="newton") == snapshot("""\
+no optimizer family of this name
+  expected: 'sgd', 'asgd', 'adam', 'rmsprop', 'adamw', 'radam', 'radamw', 'adagrad', 'adadelta', 'rprop', 'adafactor', 'muon', 'shampoo', 'sign'
+  found: 'newton'
+  hint: pass one of these names, or a mupfx.OptimizerFamily of your own\
 """)

@@ -69,19 +69,29 @@ size here over size at the base
   depth        1
 
 factors on your own values
-  number              factor  is                   note
-  init std               0.5  fan_in^-1/2          no values yet
-  starting values          1                       what the values drawn are multiplied by
-  multiplier               1                       of the forward pass
-  sgd lr                   1  fan_in^-1 fan_out^1
-  sgd weight decay         1  fan_in^1 fan_out^-1
-  sgd eps                  1  1
-  adam lr               0.25  fan_in^-1
-  adam weight decay        -  -                    no rule
-  adam eps              0.25  fan_out^-1
-  adamw lr              0.25  fan_in^-1
-  adamw weight decay       4  fan_in^1
-  adamw eps             0.25  fan_out^-1
+  number           factor  is                       note
+  init std            0.5  fan_in^-1/2              no values yet
+  starting values       1                           what the values drawn are multiplied by
+  multiplier            1                           of the forward pass
+  lr                    1  fan_in^-1 fan_out^1      sgd, asgd, adadelta
+  lr                 0.25  fan_in^-1                adam, rmsprop, adamw, radam, radamw, adagrad, rprop, sign
+  lr                  0.5  fan_in^-1/2              adafactor
+  lr                    1  fan_in^-1/2 fan_out^1/2  muon, shampoo
+  weight decay          1  fan_in^1 fan_out^-1      sgd, asgd
+  weight decay          -  -                        adam, rmsprop, radam, adagrad, adadelta: no rule
+  weight decay          4  fan_in^1                 adamw, radamw, sign
+  weight decay          1  1                        rprop
+  weight decay          2  fan_in^1/2               adafactor
+  weight decay          1  fan_in^1/2 fan_out^-1/2  muon, shampoo
+  eps                   1  1                        sgd, asgd, rprop, adafactor, sign
+  eps                0.25  fan_out^-1               adam, rmsprop, adamw, radam, radamw, adagrad
+  eps              0.0625  fan_out^-2               adadelta
+  eps                   1  fan_in^1/2 fan_out^-1/2  muon
+  eps                   1  fan_in^1 fan_out^-1      shampoo
+  lambd                 1  fan_in^1 fan_out^-1      asgd
+  step_sizes.0       0.25  fan_in^-1                rprop
+  step_sizes.1       0.25  fan_in^-1                rprop
+  eps.1               0.5  fan_in^-1/2              adafactor
 
 attention site s0
   matmul contracts head_dim before a softmax
