@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from mupfx.commands import options
-from mupfx.commands.options import Grow, Table
+from mupfx.commands.options import Grow
 from mupfx.commands.subject import Subject, Wish
 from mupfx.errors import MupfxError, TargetError
 
@@ -78,7 +78,7 @@ def convert(  # noqa: PLR0913 - one a flag
     base_depth: options.BaseDepth = None,
     grow: options.GrowBy = Grow.HEADS,
     override: options.Overrides = None,
-    parametrization: options.Rules = Table.MUP,
+    parametrization: options.Rules = "mup",
     init: options.Laws = None,
     strict: options.Strict = True,
     hooks: options.Hooks = True,
@@ -90,7 +90,7 @@ def convert(  # noqa: PLR0913 - one a flag
     from mupfx.commands import convert as command  # noqa: PLC0415 - torch
 
     subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
-    wish = Wish(parametrization.value, init, strict, hooks)
+    wish = Wish(parametrization, init, strict, hooks)
     if dump_after is not None:
         command.dump(subject, wish, dump_after.value)
         return
@@ -99,7 +99,14 @@ def convert(  # noqa: PLR0913 - one a flag
 
 @app.command()
 def explain(  # noqa: PLR0913 - one a flag
-    parameter: Annotated[str, typer.Argument(help="Name of a parameter.")],
+    parameter: Annotated[
+        str,
+        typer.Argument(metavar="PARAMETER", help="Name of a parameter, or: parametrization."),
+    ],
+    table: Annotated[
+        str | None,
+        typer.Argument(metavar="[TABLE]", help="After `parametrization`: which; else all."),
+    ] = None,
     *,
     target: options.TargetOption = None,
     plan: options.PlanFile = None,
@@ -110,20 +117,23 @@ def explain(  # noqa: PLR0913 - one a flag
     base_depth: options.BaseDepth = None,
     grow: options.GrowBy = Grow.HEADS,
     override: options.Overrides = None,
-    parametrization: options.Rules = Table.MUP,
+    parametrization: options.Rules = "mup",
     init: options.Laws = None,
     strict: options.Strict = True,
     hooks: options.Hooks = True,
     as_json: options.Json = False,
 ) -> None:
-    """Show the chain from the graph to the numbers of one parameter, with its sources."""
-    from mupfx.commands.explain import explain as run  # noqa: PLC0415 - torch
+    """Show the chain from the graph to the numbers of one parameter, or a parametrization."""
+    from mupfx.commands import explain as command  # noqa: PLC0415 - torch
 
+    if parameter == command.PAGE and target is None and plan is None:
+        command.explain_table(table, as_json=as_json)
+        return
     subject = None
     if target is not None:
         subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
-    wish = Wish(parametrization.value, init, strict, hooks)
-    run(parameter, subject, wish, plan, as_json=as_json)
+    wish = Wish(parametrization, init, strict, hooks)
+    command.explain(parameter, table, subject, wish, plan, as_json=as_json)
 
 
 @app.command()

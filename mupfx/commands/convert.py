@@ -14,6 +14,7 @@ from mupfx.errors import TargetError
 from mupfx.export.folder import Saved, save
 from mupfx.render.document import Lines
 from mupfx.render.plan import plan_document
+from mupfx.tables.parametrizations import parametrization
 
 PLAN = "plan"
 """The pass after which everything is decided and nothing changed."""
@@ -23,8 +24,10 @@ def converted(subject: Subject, wish: Wish) -> tuple[nn.Module, Plan]:
     """Build the subject, convert it, and return its plan too.
 
     Raises:
+        ParametrizationError: There is no such parametrization.
         TargetError: No base was given.
     """
+    table = parametrization(wish.parametrization)
     with progress(f"building {subject.target}"):
         made = example(subject, values=True)
         beside = base(subject)
@@ -39,7 +42,7 @@ def converted(subject: Subject, wish: Wish) -> tuple[nn.Module, Plan]:
             dict(made.kwargs),
             base=beside,
             base_depth=base_depth(subject),
-            parametrization=wish.parametrization,
+            parametrization=table,
             grow=subject.grow,
             strict=wish.strict,
             overrides=overrides(subject),

@@ -26,13 +26,6 @@ class Grow(StrEnum):
     HEAD_DIM = "head_dim"
 
 
-class Table(StrEnum):
-    """Parametrizations there are."""
-
-    MUP = "mup"
-    SP = "sp"
-
-
 _TARGET = (
     "package.module:callable or file.py:callable; returns model or (model, args[, kwargs])."
     " Or hf:config.json, 'hf:LlamaForCausalLM(hidden_size=64)', timm:resnet50."
@@ -86,7 +79,15 @@ Overrides = Annotated[
         "--override", metavar="CLASS=KIND", help="Settle a factor class: width or finite."
     ),
 ]
-Rules = Annotated[Table, typer.Option("--parametrization", help="Table of exponents.")]
+Rules = Annotated[
+    str,
+    typer.Option(
+        "--parametrization",
+        metavar="NAME",
+        help="Table of exponents: mup, sp, 'meta(0.5)', a .toml file; all of them:"
+        " mupfx explain parametrization.",
+    ),
+]
 Laws = Annotated[
     list[str] | None,
     typer.Option(

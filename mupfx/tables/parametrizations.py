@@ -16,6 +16,7 @@ from mupfx.tables.mup import MUP
 from mupfx.tables.names import Family, Parameter, read
 from mupfx.tables.sp import SP
 from mupfx.tables.u_mup import U_MUP
+from mupfx.tables.user_table import read_table
 
 PARAMETRIZATIONS: Mapping[str, Parametrization] = {
     "sp": SP,
@@ -66,14 +67,17 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def parametrization(name_or_table: str | Path | Parametrization) -> Parametrization:
-    """Look a parametrization up by name; a table of the user's own passes through.
+    """Look a parametrization up by name, or read a ``.toml`` file; a table passes through.
 
     >>> parametrization("mup").name, parametrization("meta(0.5)").name
     ('mup', 'meta(1/2)')
 
     Raises:
-        ParametrizationError: There is none of that name, or its parameters do not fit.
+        ParametrizationError: There is none of that name, its parameters do not fit, or the file
+            does not hold together.
     """
     if isinstance(name_or_table, Parametrization):
         return name_or_table
+    if Path(name_or_table).suffix == ".toml":
+        return read_table(Path(name_or_table))
     return read(str(name_or_table), PARAMETRIZATIONS, FAMILIES)

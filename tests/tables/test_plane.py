@@ -104,6 +104,7 @@ TABLES: dict[str, dict[str, Row]] = {
         "embedding": ("0", "1/2", "-1/2", "-1"),
     },
 }
+TABLES |= {name: TABLES["mup"] for name in ("depth_mup", "completep")}  # in width
 EVERY = sorted(TABLES)
 
 fractions = st.fractions(min_value=-2, max_value=2, max_denominator=8)
