@@ -22,9 +22,11 @@ __all__ = [
     "MupfxError",
     "MupfxWarning",
     "OptimizerError",
+    "OptimizerFamily",
     "ParametrizationError",
     "Plan",
     "PlanError",
+    "Scaling",
     "TargetError",
     "__version__",
     "analyze",
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
         scaled,
     )
     from mupfx.core.analysis import Analysis
+    from mupfx.core.optimizer_family import OptimizerFamily, Scaling
     from mupfx.core.plan import Plan
     from mupfx.errors import (
         AnalysisError,
@@ -73,6 +76,7 @@ else:  # hidden from type checkers, which would take any name for granted
             "analyze check_groups convert optimizer param_groups plan rescale_ save_base scaled"
         ),
         "mupfx.core.analysis": "Analysis",
+        "mupfx.core.optimizer_family": "OptimizerFamily Scaling",
         "mupfx.core.plan": "Plan",
         "mupfx.errors": (
             "AnalysisError BaseError CaptureError InitError LoweringError ModelError MupfxError"

@@ -8,10 +8,11 @@ from torch import nn
 from torch.optim import Optimizer
 
 from mupfx.core.analysis import Analysis
+from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import Plan
-from mupfx.errors import MupfxError, OptimizerError
-from mupfx.passes.groups import build_groups, check_ratios, reject_stepped
+from mupfx.errors import MupfxError
+from mupfx.passes.groups import build_groups, check_ratios, construct, reject_stepped
 from mupfx.passes.groups import scaled as scaled_per_group
 from mupfx.passes.preflight import preflight
 from mupfx.pipeline.analysis import Options, run_analysis
@@ -145,7 +146,8 @@ def param_groups(
     optimizer: type[Optimizer],
     *,
     groups: object = None,
-    family: str | None = None,
+    family: str | OptimizerFamily | None = None,
+    wd_rule: str = "timescale",
     **hyperparameters: Any,
 ) -> list[dict[str, Any]]:
     """Ordinary optimizer groups with every hyperparameter in the parametrization.
@@ -154,7 +156,11 @@ def param_groups(
         model: A converted model.
         optimizer: The class that will take the groups.
         groups: The user's own groups, in any form torch takes; they are split, never changed.
-        family: ``"sgd"``, ``"adam"`` or ``"adamw"``, for a class that is not known.
+        family: How a class that is not known scales: ``"adamw"``, ``"sign"`` (Lion), ``"sgd"``,
+            ``"shampoo"``, ..., or an ``OptimizerFamily`` of one's own.
+        wd_rule: What decoupled weight decay keeps as the learning rate changes with the model:
+            ``"timescale"`` (``lr * weight_decay``), ``"const"`` (``weight_decay``), or ``"sqrt"``,
+            between them.
         **hyperparameters: As tuned at the base; what is left out is the optimizer's own default.
 
     Raises:
@@ -169,6 +175,7 @@ def param_groups(
         hyperparameters,
         user_groups=groups,
         family=family,
+        wd_rule=wd_rule,
     )
 
 
@@ -180,10 +187,14 @@ def optimizer(
     model: nn.Module,
     *,
     groups: object = None,
-    family: str | None = None,
+    family: str | OptimizerFamily | None = None,
+    wd_rule: str = "timescale",
     **hyperparameters: Any,
 ) -> OptimizerClass:
-    """``cls`` over ``param_groups``; arguments as there.
+    """``cls`` over ``param_groups``, and what groups cannot say; arguments as there.
+
+    Accumulators that start with a value (Adagrad) are scaled, and steps that follow another rule
+    than the rest (the first of RAdam, the cap of Adafactor) get their numbers in a hook.
 
     Raises:
         OptimizerError: As ``param_groups``, or the class changed what the groups say.
@@ -191,17 +202,21 @@ def optimizer(
     given: object = cls
     if isinstance(given, Optimizer):
         reject_stepped(given)
-    build: Any = cls
-    made: OptimizerClass = build(
-        param_groups(model, cls, groups=groups, family=family, **hyperparameters)
+    module, conversion = converted(model)
+    made: OptimizerClass = construct(
+        cls,
+        build_groups(
+            conversion.plan,
+            module.named_parameters(),
+            cls,
+            hyperparameters,
+            user_groups=groups,
+            family=family,
+            wd_rule=wd_rule,
+            alone=False,
+        ),
+        hyperparameters,
     )
-    broken = check_ratios(made)
-    if broken:
-        raise OptimizerError(
-            f"{cls.__name__} does not keep what its groups say",
-            found=broken[0],
-            hint="pass the hyperparameter by name, so that it is scaled per group",
-        )
     return made
 
 

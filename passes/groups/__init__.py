@@ -3,11 +3,12 @@
 ::
 
     {"params": [...], "lr": 0.0025, "weight_decay": 0.04, "eps": 2.5e-9, "name": "hidden.lr=0.25",
-     "mupfx": {"roles": ["hidden"], "lr": 0.25, "weight_decay": 4.0, "eps": 0.25,
+     "mupfx": {"roles": ["hidden"], "family": "adamw", "lr": 0.25, "weight_decay": 4.0, "eps": 0.25,
                "parameters": ["0.weight"], "base": {"lr": 0.01, "weight_decay": 0.01, "eps": 1e-8}}}
 """
 
-from mupfx.passes.groups.build import build_groups
+from mupfx.passes.groups.build import Family, build_groups
+from mupfx.passes.groups.construct import construct
 from mupfx.passes.groups.ratios import check_ratios, reject_stepped, scaled
 
-__all__ = ["build_groups", "check_ratios", "reject_stepped", "scaled"]
+__all__ = ["Family", "build_groups", "check_ratios", "construct", "reject_stepped", "scaled"]

@@ -36,8 +36,8 @@ class Part:
     """Every hyperparameter in force: the group's, the user's, the optimizer's own."""
     family: OptimizerFamily
     factors: Factors
-    first_steps: Mapping[str, float]
-    """Further factors in the first steps; of most families there are none."""
+    more: Mapping[str, Any]
+    """What else the group records: of a state that is filled, of steps that differ."""
     members: list[tuple[ParameterPlan, str | None, Tensor]] = field(default_factory=list)
     """Plan, the user's label where one was given, and the parameter itself."""
 
@@ -95,12 +95,25 @@ def _split(
     for name, label, tensor in group.members:
         row = planned(plan, name)
         factors = factors_of(row, family, settings, rule)
-        first = {key: scaling.factor(row)[0] for key, scaling in family.unrectified.items()}
-        numbers = (*factors.values(), *first.values())
-        key = tuple("" if factor is None else f"{factor:.12g}" for factor in numbers)
-        part = parts.setdefault(key, Part(group, settings, family, factors, first))
+        more = _more(row, family)
+        key = tuple("" if f is None else f"{f:.12g}" for f in (*factors.values(), *_flat(more)))
+        part = parts.setdefault(key, Part(group, settings, family, factors, more))
         part.members.append((row, label, tensor))
     return list(parts.values())
+
+
+def _more(row: ParameterPlan, family: OptimizerFamily) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "first_steps": {k: scaling.factor(row)[0] for k, scaling in family.unrectified.items()},
+        "state": {k: scaling.factor(row)[0] for k, scaling in family.initial_state.items()},
+        "cap": family.cap,
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _flat(more: Mapping[str, Any]) -> list[float]:
+    inner = [value for value in more.values() if isinstance(value, Mapping)]
+    return [factor for value in inner for factor in value.values()]
 
 
 def _require_matrices(parts: list[Part], optimizer_class: type[Any]) -> None:
@@ -139,7 +152,7 @@ def _group(part: Part, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
             "roles": roles,
             "family": part.family.name,
             **factors,
-            **({"first_steps": dict(part.first_steps)} if part.first_steps else {}),
+            **part.more,
             "parameters": [row.name for row, _, _ in part.members],
             "base": {key: float(value) for key, value in values.items()},
         },

@@ -13,8 +13,13 @@ from torch.optim import Optimizer
 
 from mupfx.errors import OptimizerError
 from mupfx.passes.groups.factors import read
+from mupfx.passes.groups.steps import has_rules, needs_rules
 
-_NO_FACTORS = {"roles", "family", "first_steps", "parameters", "base"}
+_RULES_LOST = (
+    "{0}'s steps differ from one to the next, and nothing sees to it: it was not built by "
+    "mupfx.optimizer, or was copied or unpickled since; build it there and load its state_dict"
+)
+_NO_FACTORS = {"roles", "family", "first_steps", "state", "cap", "parameters", "base"}
 """What else a group says of itself."""
 
 _TOLERANCE = 1e-5
@@ -35,6 +40,8 @@ def check_ratios(optimizer: Optimizer) -> tuple[str, ...]:
         for index, group in enumerate(optimizer.param_groups)
         if "mupfx" not in group
     ]
+    if any(needs_rules(group) for group in planned) and not has_rules(optimizer):
+        messages.append(_RULES_LOST.format(type(optimizer).__name__))
     seen: set[tuple[str, str]] = set()
     for entry, hyperparameter in _watched(planned).items():
         for name, message in _broken(planned, entry, hyperparameter):

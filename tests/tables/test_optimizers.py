@@ -237,7 +237,7 @@ def test_nothing_follows_a_table_that_changes_nothing() -> None:
 
 def test_an_optimizer_may_name_its_family_itself() -> None:
     class Named(Own):
-        mupfx_family = "sign"
+        mupfx_family: Any = "sign"
 
     class Row(Named):
         mupfx_family = replace(FAMILIES["sign"], name="mine")
