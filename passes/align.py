@@ -1,13 +1,15 @@
 """Line up the base's graph with the model's: by the ops, never by names.
 
 Two instances of one architecture make the same ops in the same order. With another depth one graph
-has whole repetitions more; a repeated node then has the same twin as the one a period before::
+has whole repetitions more, in as many places as there are stacks of layers; a repeated node then
+has the same twin as the one a period before::
 
-    model   embed  L L L L  norm  head
-    base    embed  L L      norm  head
+    model   embed  L L L L  norm  D D D D  head
+    base    embed  L L      norm  D D      head
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import prod
 
 from torch import fx
@@ -29,20 +31,43 @@ def align(program: Program, base: Program) -> Twins:
         BaseError: The graphs are not of one architecture.
     """
     mine, theirs = _ops(program), _ops(base)
-    found = [
-        _pair(mine, theirs, positions)
-        for positions in _alignments([_key(n) for n in mine], [_key(n) for n in theirs])
-    ]
-    if not found:
+    sides = _Sides(mine, theirs, [_key(n) for n in mine], [_key(n) for n in theirs])
+    found: _Aligned | None = _Aligned([], 0)
+    while found is not None and not sides.ended(found):
+        choices = _longer(sides, found)
+        found = min(choices, key=lambda c: _size_pairs(_pair(mine, theirs, c.twins)), default=None)
+    if found is None:
         raise _other_architecture(program, base)
-    twins = min(found, key=_size_pairs)
+    twins = _pair(mine, theirs, found.twins)
     _check_ranks(twins)
     return twins
 
 
+@dataclass(frozen=True, slots=True)
+class _Aligned:
+    """The first ops of both graphs, lined up."""
+
+    twins: list[int]
+    """The base's position for each."""
+    at: int
+    """How many of the base's are passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    mine: Sequence[fx.Node]
+    theirs: Sequence[fx.Node]
+    my_keys: Sequence[str]
+    their_keys: Sequence[str]
+
+    def ended(self, found: _Aligned) -> bool:
+        """Whether nothing is left on either side."""
+        return len(found.twins) == len(self.mine) and found.at == len(self.theirs)
+
+
 def _pair(mine: Sequence[fx.Node], theirs: Sequence[fx.Node], positions: Sequence[int]) -> Twins:
     twins: Twins = {}
-    for node, position in zip(mine, positions, strict=True):
+    for node, position in zip(mine, positions, strict=False):
         twin = theirs[position]
         twins[node] = twin
         for source, other in zip(node.all_input_nodes, twin.all_input_nodes, strict=True):
@@ -103,25 +128,56 @@ def _key(node: fx.Node) -> str:
     return f"{target}/{len(node.all_input_nodes)}"
 
 
-def _alignments(mine: Sequence[str], theirs: Sequence[str]) -> Iterator[list[int]]:
-    """The base's position for each op, for every place where whole repetitions may differ.
+def _longer(sides: _Sides, found: _Aligned) -> list[_Aligned]:
+    """All that goes on alike, and past the next difference where whole repetitions make it.
 
     A block may begin and end with the same op, so that several places are possible.
     """
-    extra = len(mine) - len(theirs)
-    longer, shorter = (mine, theirs) if extra > 0 else (theirs, mine)
-    head, tail = _common(mine, theirs), _common(mine[::-1], theirs[::-1])
-    for start in range(len(shorter) - tail, head + 1):
-        period = _period(longer, start, abs(extra))
-        if extra and period is None:
-            continue
-        if extra > 0 and period is not None:
-            again = [start - period + i % period for i in range(extra)]
-            yield [*range(start), *again, *range(start, len(theirs))]
-        else:
-            yield [*range(start), *range(start - extra, len(theirs))]
-            if not extra:
-                return
+    i, j = len(found.twins), found.at
+    head = _common(sides.my_keys, sides.their_keys, i, j)
+    alike = _Aligned([*found.twins, *range(j, j + head)], j + head)
+    if sides.ended(alike):
+        return [alike]
+    for extra in _shifts(sides, i + head, j + head):
+        places = list(_repetitions(sides, alike, head, extra))
+        if places:
+            return [_on(sides, place) for place in places]
+    return []
+
+
+def _on(sides: _Sides, found: _Aligned) -> _Aligned:
+    """As far as both go on alike."""
+    head = _common(sides.my_keys, sides.their_keys, len(found.twins), found.at)
+    return _Aligned([*found.twins, *range(found.at, found.at + head)], found.at + head)
+
+
+def _shifts(sides: _Sides, i: int, j: int) -> list[int]:
+    """How many ops more the model may have at a difference (fewer: negative), likeliest first."""
+    mine, theirs = sides.my_keys, sides.their_keys
+    rest = len(mine) - i, len(theirs) - j
+    longer = {c: _common(mine, theirs, i + c, j) for c in range(1, rest[0] + 1)}
+    shorter = {-c: _common(mine, theirs, i, j + c) for c in range(1, rest[1] + 1)}
+    whole = {rest[0]: not rest[1], -rest[1]: not rest[0]}  # nothing follows the repetitions
+    going = {c: n for c, n in (longer | shorter).items() if n or whole.get(c)}
+    return sorted(going, key=lambda c: (-going[c], abs(c)))
+
+
+def _repetitions(sides: _Sides, alike: _Aligned, head: int, extra: int) -> Iterator[_Aligned]:
+    """Every place in the last ``head`` ops where one side has ``extra`` ops more that repeat."""
+    keys = sides.my_keys if extra > 0 else sides.their_keys
+    end, at = len(alike.twins), alike.at
+    for back in range(head + 1):
+        i, j = end - back, at - back
+        if back and sides.my_keys[i + max(extra, 0)] != sides.their_keys[j + max(-extra, 0)]:
+            return
+        period = _period(keys, i if extra > 0 else j, abs(extra))
+        if period is not None and extra > 0:
+            twins = alike.twins[:i]
+            for _ in range(extra):
+                twins.append(twins[-period])
+            yield _Aligned(twins, j)
+        elif period is not None:
+            yield _Aligned(alike.twins[:i], j - extra)
 
 
 def _period(ops: Sequence[str], start: int, count: int) -> int | None:
@@ -133,13 +189,10 @@ def _period(ops: Sequence[str], start: int, count: int) -> int | None:
     return None
 
 
-def _common(left: Sequence[str], right: Sequence[str]) -> int:
-    count = 0
-    for a, b in zip(left, right, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
+def _common(mine: Sequence[str], theirs: Sequence[str], i: int = 0, j: int = 0) -> int:
+    """How many ops from there on are alike."""
+    most = min(len(mine) - i, len(theirs) - j)
+    return next((n for n in range(most) if mine[i + n] != theirs[j + n]), most)
 
 
 def _check_ranks(twins: Twins) -> None:

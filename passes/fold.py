@@ -1,7 +1,7 @@
 """Fold: push a multiplier back through linear ops until parameters can carry it.
 
-The value a site reads is multiplied by scaling everything it is linearly made of. Walking back from
-the operand, each node is scaled only if all that read it are scaled too::
+The value a site reads is multiplied, by a positive number, by scaling everything it is linearly
+made of. Walking back from the operand, a node is scaled only if all that read it are scaled too::
 
     q = rotary(view(linear(x, W, b)))     ->  W and b carry the multiplier
     q = split(fused(x))[0]                ->  refused: keys and values read the same weight
@@ -16,7 +16,17 @@ from torch import fx
 
 from mupfx.core.ops import constant_factor, data_inputs, holds_floats, is_pick, learned, packet
 from mupfx.core.program import Program
-from mupfx.tables.linear_ops import JOINS, KEEPING, NORMS, PARTIAL, POOLING, SCALING, SUMS
+from mupfx.tables.linear_ops import (
+    DIFFERENCES,
+    HOMOGENEOUS,
+    JOINS,
+    KEEPING,
+    NORMS,
+    PARTIAL,
+    POOLING,
+    SCALING,
+    SUMS,
+)
 
 CONTRACTIONS = (
     "aten.linear", "aten.mm", "aten.bmm", "aten.matmul", "aten.addmm", "aten.baddbmm",
@@ -132,11 +142,12 @@ def _looks_up(node: fx.Node, weights: set[fx.Node]) -> bool:
 def _scaled_inputs(graph: Prepared, node: fx.Node) -> Iterable[fx.Node] | None:
     """Inputs that must be scaled for the result to be; None where there is no such choice."""
     op = packet(node)
-    if op in KEEPING | PARTIAL | POOLING or is_pick(node) or constant_factor(node) is not None:
+    passes = op in KEEPING | PARTIAL | POOLING | HOMOGENEOUS
+    if passes or is_pick(node) or constant_factor(node) is not None:
         return data_inputs(node)[:1]
-    if op in JOINS | SUMS:
+    if op in JOINS | SUMS | DIFFERENCES:
         sources = data_inputs(node)
-        whole = len(sources) == (2 if op in SUMS else len(node.all_input_nodes))
+        whole = len(sources) == (len(node.all_input_nodes) if op in JOINS else 2)
         return sources if whole else None
     if op in SCALING:
         return _factor(graph, node)

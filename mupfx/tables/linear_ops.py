@@ -72,6 +72,15 @@ SCALING = frozenset(
 
 SUMS = frozenset({aten.add, aten.add_})
 
+DIFFERENCES = frozenset({aten.sub, aten.sub_, aten.subtract})
+
+HOMOGENEOUS = frozenset(
+    {
+        aten.relu, aten.relu_, aten.leaky_relu, aten.leaky_relu_, aten.abs, aten.abs_,
+    }
+)  # fmt: skip
+"""Nonlinear, and yet a positive factor passes through."""
+
 JOINS = frozenset({aten.cat, aten.concat, aten.concatenate, aten.stack})
 
 SOFTMAX = frozenset({aten.softmax, aten._softmax, aten._safe_softmax})

@@ -116,7 +116,7 @@ def finish_init(
 
 def _at_base_depth(fit: Fit, layers: Collection[int], parameter: ParameterPlan) -> Fit:
     """A std over the square root of all layers is larger at a base of fewer: undone in growth."""
-    if fit.layers not in layers or parameter.depth_ratio == 1:
+    if fit.layers == 1 or fit.layers not in layers or parameter.depth_ratio == 1:
         return fit
     return replace(fit, growth=fit.growth * math.sqrt(parameter.depth_ratio))
 

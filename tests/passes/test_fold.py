@@ -88,6 +88,14 @@ CARRIED: dict[str, tuple[set[str], Way]] = {
         {"first.weight", "first.bias", "second.weight"},
         lambda m, x: (torch.cat([m.first(x), m.second(x)], -1), m.both(x)),
     ),
+    "a nonlinearity that a positive factor passes": (
+        {"first.weight", "first.bias"},
+        lambda m, x: (functional.leaky_relu(m.first(x)).abs().relu(), m.second(x)),
+    ),
+    "a mean taken off": (
+        {"second.weight"},
+        lambda m, x: ((y := m.second(x)) - y.mean(-1, keepdim=True), m.first(x)),
+    ),
     "functional": (
         {"second.weight"},
         lambda m, x: (x @ m.second.weight.t(), m.first(x)),
@@ -121,6 +129,8 @@ REFUSED: dict[str, tuple[str, Way]] = {
     "a product of two": ("mul", lambda m, x: (m.first(x) * m.second(x), m.both(x)[..., :WIDTH])),
     "a learned input": ("linear", lambda m, x: (m.first(m.queries), m.second(x))),
     "a sum with a table": ("placeholder|table", lambda m, x: (m.first(x) + m.table, m.second(x))),
+    "a difference with a number": ("sub", lambda m, x: (m.first(x) - 1, m.second(x))),
+    "a difference with the input": ("reads it too", lambda m, x: (m.first(x) - x.mean(), m.second(x))),
     "a sum with a number": ("add", lambda m, x: (m.first(x) + 1, m.second(x))),
     "a sum with one constant": ("add", lambda m, x: (m.second(x) + torch.tensor(2.0), m.first(x))),
     "a bias that is data": (
