@@ -16,6 +16,7 @@ __all__ = [
     "AnalysisError",
     "BaseError",
     "CaptureError",
+    "Hyperparameters",
     "InitError",
     "LoweringError",
     "ModelError",
@@ -32,6 +33,7 @@ __all__ = [
     "analyze",
     "check_groups",
     "convert",
+    "explain_parametrization",
     "optimizer",
     "param_groups",
     "plan",
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         analyze,
         check_groups,
         convert,
+        explain_parametrization,
         optimizer,
         param_groups,
         plan,
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
         scaled,
     )
     from mupfx.core.analysis import Analysis
+    from mupfx.core.hyperparameters import Hyperparameters
     from mupfx.core.optimizer_family import OptimizerFamily, Scaling
     from mupfx.core.plan import Plan
     from mupfx.errors import (
@@ -73,9 +77,11 @@ if TYPE_CHECKING:
 else:  # hidden from type checkers, which would take any name for granted
     _HOMES = {
         "mupfx.api": (
-            "analyze check_groups convert optimizer param_groups plan rescale_ save_base scaled"
+            "analyze check_groups convert explain_parametrization optimizer param_groups plan"
+            " rescale_ save_base scaled"
         ),
         "mupfx.core.analysis": "Analysis",
+        "mupfx.core.hyperparameters": "Hyperparameters",
         "mupfx.core.optimizer_family": "OptimizerFamily Scaling",
         "mupfx.core.plan": "Plan",
         "mupfx.errors": (

@@ -8,6 +8,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from mupfx.core.analysis import Analysis
+from mupfx.core.hyperparameters import NO_CHOICES, Hyperparameters
 from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import Plan
@@ -20,6 +21,8 @@ from mupfx.pipeline.bases import Base, read_base, write_base
 from mupfx.pipeline.dump import dump
 from mupfx.pipeline.lowering import converted, finish, lower, require_unconverted
 from mupfx.pipeline.planning import Request, make_plan
+from mupfx.render.parametrization import parametrization_document, parametrizations_document
+from mupfx.render.text import plain
 from mupfx.tables.parametrizations import parametrization as table_of
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "check_groups",
     "convert",
     "dump",
+    "explain_parametrization",
     "optimizer",
     "param_groups",
     "plan",
@@ -85,7 +89,8 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     *,
     base: Base | None,
     base_depth: int | Mapping[str, int] | None = None,
-    parametrization: str | Parametrization = "mup",
+    parametrization: str | Path | Parametrization = "mup",
+    hyperparameters: Hyperparameters | None = None,
     grow: str = "heads",
     strict: bool = True,
     overrides: Mapping[str, str] | None = None,
@@ -107,7 +112,9 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
             of ``save_base`` or ``mupfx convert``, or a ``.bsh`` file of microsoft/mup.
         base_depth: Residual adds at the base, where that differs (a parallel block counts one); by
             stream, if there are several. A base model shows its own to a table with depth rules.
-        parametrization: A table's name, or a table.
+        parametrization: A table's name, as ``"mup"`` or ``"meta(0.5)"``, a ``.toml`` file, or a
+            table; ``mupfx.explain_parametrization()`` lists them.
+        hyperparameters: Multipliers, zero inits and the exponent of attention, if they were tuned.
         grow: What grows in attention when the base does not say: ``"heads"`` or ``"head_dim"``.
         strict: Refuse what is not certain enough to give a number, instead of warning.
         overrides: Factor classes, by name or label (several: ``c{2..5}``), that are ``"width"``
@@ -125,7 +132,8 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     require_unconverted(model)
     preflight(model)
     table = table_of(parametrization)
-    request = Request(table, read_base(base), strict, hooks, init or {})
+    choices = hyperparameters or NO_CHOICES
+    request = Request(table, read_base(base), strict, hooks, init or {}, choices)
     options = _options(base_depth, grow, overrides, infer_depth=table.depth is not None)
     analysis = run_analysis(model, _positional(args), kwargs or {}, request.base, options)
     lower(model, make_plan(model, analysis, request))
@@ -139,6 +147,20 @@ def plan(model: nn.Module) -> Plan:
         PlanError: The model was not converted.
     """
     return converted(model)[1].plan
+
+
+def explain_parametrization(parametrization: str | Path | Parametrization | None = None) -> str:
+    """What a parametrization says, where it lies in the plane of widths, and what that predicts.
+
+    Args:
+        parametrization: As for ``convert``; None for a list of all there are.
+
+    Raises:
+        ParametrizationError: There is none of that name, or a file does not hold together.
+    """
+    if parametrization is None:
+        return plain(parametrizations_document())
+    return plain(parametrization_document(table_of(parametrization)))
 
 
 def param_groups(

@@ -79,6 +79,7 @@ def convert(  # noqa: PLR0913 - one a flag
     grow: options.GrowBy = Grow.HEADS,
     override: options.Overrides = None,
     parametrization: options.Rules = "mup",
+    hyper: options.Choices = None,
     init: options.Laws = None,
     strict: options.Strict = True,
     hooks: options.Hooks = True,
@@ -90,7 +91,7 @@ def convert(  # noqa: PLR0913 - one a flag
     from mupfx.commands import convert as command  # noqa: PLC0415 - torch
 
     subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
-    wish = Wish(parametrization, init, strict, hooks)
+    wish = Wish(parametrization, init, strict, hooks, hyper)
     if dump_after is not None:
         command.dump(subject, wish, dump_after.value)
         return
@@ -118,6 +119,7 @@ def explain(  # noqa: PLR0913 - one a flag
     grow: options.GrowBy = Grow.HEADS,
     override: options.Overrides = None,
     parametrization: options.Rules = "mup",
+    hyper: options.Choices = None,
     init: options.Laws = None,
     strict: options.Strict = True,
     hooks: options.Hooks = True,
@@ -132,7 +134,7 @@ def explain(  # noqa: PLR0913 - one a flag
     subject = None
     if target is not None:
         subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
-    wish = Wish(parametrization, init, strict, hooks)
+    wish = Wish(parametrization, init, strict, hooks, hyper)
     command.explain(parameter, table, subject, wish, plan, as_json=as_json)
 
 

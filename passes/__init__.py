@@ -18,6 +18,7 @@
     assign       roles, Ratios    -> ParameterPlan     numbers from a parametrization's table
     initialize   values, plan     -> InitPlan          laws recognised, values rescaled
     decide       Site, Ratios     -> Decision          the multiplier of every site
+    ends         Program, roles   -> Site              readouts, embeddings: multipliers chosen
     fold         Program, site    -> parameters        those that can carry a multiplier
     gauge        ParameterPlan    -> ParameterPlan     a multiplier absorbed into a weight
     multipliers  Program, site    -> HookPlan          what cannot be folded becomes a hook

@@ -30,22 +30,41 @@ class Decision:
     power: Power
     source: str
     evidence: str
+    choice: float = 1.0
+    """What of ``value`` the user chose, beside the power."""
 
 
 def decide(
-    sites: Sequence[Site], axes: Axes, ratios: Ratios, parametrization: Parametrization
+    sites: Sequence[Site],
+    axes: Axes,
+    ratios: Ratios,
+    parametrization: Parametrization,
+    logits: Fraction | None = None,
 ) -> tuple[Decision, ...]:
     """The multiplier of every site.
+
+    Args:
+        sites: Where there may be one.
+        axes: Sizes of what a site sums over.
+        ratios: How much that grew.
+        parametrization: The table of rules.
+        logits: The exponent with which the user wants attention logits to fall, if any.
 
     Raises:
         BaseError: A scale in force cannot be told from one size.
     """
-    return tuple(_decide(site, axes, ratios, parametrization) for site in sites)
+    return tuple(
+        _decide(site, axes, ratios, _wanted(site, parametrization, logits)) for site in sites
+    )
 
 
-def _decide(site: Site, axes: Axes, ratios: Ratios, parametrization: Parametrization) -> Decision:
+_Wanted = tuple[str, Fraction | None, str]
+"""Symbol, total exponent of a site in its ratio, and the rule; None leaves it alone."""
+
+
+def _decide(site: Site, axes: Axes, ratios: Ratios, wish: _Wanted) -> Decision:
     ratio = ratios.of_axis(site.classes)
-    symbol, wanted, source = _wanted(site, parametrization)
+    symbol, wanted, source = wish
     size = prod(axes.classes[c].size for c in site.classes)
     have, seen = _in_force(site, size, ratio)
     if wanted is None or ratio == 1:
@@ -114,8 +133,9 @@ def _require_known(site: Site, have: Fraction) -> None:
         )
 
 
-def _wanted(site: Site, parametrization: Parametrization) -> tuple[str, Fraction | None, str]:
-    """Symbol, total exponent of the site in its ratio, and the rule; None leaves it alone."""
+def _wanted(site: Site, parametrization: Parametrization, logits: Fraction | None) -> _Wanted:
+    if site.kind is SiteKind.ATTENTION and logits is not None:
+        return "head_dim", -logits, f"attention_exponent {logits}, chosen by the user"
     if site.kind is SiteKind.ATTENTION:
         table, source = parametrization.attention, parametrization.attention_source
         return "head_dim", -HALF + _exponent(table) if table != ONE else None, source

@@ -13,6 +13,7 @@ from torch import fx
 from mupfx.core.axes import Axes, Contraction, ParameterRole
 from mupfx.core.ops import constant_factor, data_inputs, is_pick, learned, packet
 from mupfx.core.program import Program, source_line
+from mupfx.core.reach import is_last
 from mupfx.core.structure import Branch, Site, Streams
 from mupfx.core.vocabulary import Kind, Role, SiteKind
 from mupfx.tables.linear_ops import (
@@ -108,7 +109,7 @@ def _of_product(match: Contraction, graph: _Graph, axes: Axes) -> Site | None:
     if way is not None:
         return _site(match, graph, SiteKind.ATTENTION, way)
     width = any(axes.classes[c].kind is Kind.WIDTH for c in match.contracted)
-    if not (width and _is_last(node, graph)):
+    if not (width and is_last(node, graph.layers)):
         return None
     return _site(match, graph, SiteKind.PRODUCT, _after(node))
 
@@ -257,20 +258,6 @@ def _passes(node: fx.Node) -> bool:
     return (
         op in KEEPING | SOFTMAX | SUMS | MASKING | SATURATING or constant_factor(node) is not None
     )
-
-
-def _is_last(node: fx.Node, graph: _Graph) -> bool:
-    """Whether no parameter is contracted after this node: what it makes is the output."""
-    seen = {node}
-    queue = [node]
-    while queue:
-        for user in queue.pop().users:
-            if user.name in graph.layers:
-                return False
-            if user not in seen:
-                seen.add(user)
-                queue.append(user)
-    return any(n.op == "output" for n in seen)
 
 
 def _of_tie(role: ParameterRole, program: Program, graph: _Graph, axes: Axes) -> Iterator[Site]:

@@ -42,7 +42,8 @@ def problems(plan: Plan, parameters: Mapping[str, Tensor]) -> Iterator[PlanError
 
 
 def _numbers(parameter: ParameterPlan) -> Iterator[PlanError]:
-    values = [parameter.init.factor, parameter.multiplier]
+    zeros = parameter.init.law == "zeros" and parameter.init.factor == 0
+    values = [parameter.multiplier, *([] if zeros else [parameter.init.factor])]
     for factors in parameter.optimizers.values():
         values += [v for v in (factors.lr, factors.weight_decay, factors.eps) if v is not None]
     if not all(isfinite(v) and v > 0 for v in values):

@@ -1,6 +1,8 @@
 """From what was typed to what is analysed: the model, its inputs, its base, the overrides."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 
 from torch import nn
@@ -9,6 +11,7 @@ from mupfx.commands.inputs import inputs
 from mupfx.commands.library import example_inputs, library_of
 from mupfx.commands.subject import Subject, Texts, Wish
 from mupfx.commands.target import Example, arguments, load
+from mupfx.core.hyperparameters import Hyperparameters
 from mupfx.errors import TargetError
 
 _BASE_FORMS = "a width, class=size, a target, or a base file that exists"
@@ -82,6 +85,25 @@ def overrides(subject: Subject) -> dict[str, str] | None:
 def laws(wish: Wish) -> dict[str, str] | None:
     """Read ``pattern=law`` pairs."""
     return _pairs(wish.init, "pattern=law")
+
+
+def hyperparameters(wish: Wish) -> Hyperparameters:
+    """Read ``name=value`` pairs.
+
+    Raises:
+        TargetError: There is no hyperparameter of that name.
+    """
+    given = arguments(wish.hyperparameters or ())
+    names = tuple(field.name for field in fields(Hyperparameters))
+    for name in given:
+        if name not in names:
+            likely = get_close_matches(name, names)
+            raise TargetError(
+                f"`{name}` is no hyperparameter",
+                expected=", ".join(names),
+                hint=f"did you mean `{likely[0]}`?" if likely else None,
+            )
+    return Hyperparameters(**given)
 
 
 def _pairs(texts: Texts, form: str, values: Collection[str] = ()) -> dict[str, str] | None:

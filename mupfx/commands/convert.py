@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from mupfx import api
-from mupfx.commands.build import base, base_depth, example, laws, overrides
+from mupfx.commands.build import base, base_depth, example, hyperparameters, laws, overrides
 from mupfx.commands.inspect import inspect
 from mupfx.commands.subject import Subject, Wish
 from mupfx.commands.terminal import progress, write, write_json, write_text
@@ -28,6 +28,7 @@ def converted(subject: Subject, wish: Wish) -> tuple[nn.Module, Plan]:
         TargetError: No base was given.
     """
     table = parametrization(wish.parametrization)
+    choices = hyperparameters(wish)
     with progress(f"building {subject.target}"):
         made = example(subject, values=True)
         beside = base(subject)
@@ -43,6 +44,7 @@ def converted(subject: Subject, wish: Wish) -> tuple[nn.Module, Plan]:
             base=beside,
             base_depth=base_depth(subject),
             parametrization=table,
+            hyperparameters=choices,
             grow=subject.grow,
             strict=wish.strict,
             overrides=overrides(subject),

@@ -88,6 +88,15 @@ Rules = Annotated[
         " mupfx explain parametrization.",
     ),
 ]
+Choices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hyper",
+        metavar="NAME=VALUE",
+        help="output_multiplier, embedding_multiplier, attention_multiplier, attention_exponent"
+        " (1/2 for 1/sqrt(head_dim)), zero_readout=True, zero_query=True.",
+    ),
+]
 Laws = Annotated[
     list[str] | None,
     typer.Option(

@@ -35,3 +35,5 @@ class Wish:
     """``pattern=law``."""
     strict: bool = True
     hooks: bool = True
+    hyperparameters: Texts = None
+    """``name=value``."""

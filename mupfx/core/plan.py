@@ -120,6 +120,8 @@ class SitePlan:
     """Parameters folded into, or the module hooked."""
     source: str
     evidence: str
+    choice: float = 1.0
+    """What of ``multiplier`` the user chose; the rest is ``power``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,7 @@ def _site(s: SitePlan) -> dict[str, Any]:
         "target": list(s.target),
         "source": s.source,
         "evidence": s.evidence,
+        "choice": s.choice,
     }
 
 
@@ -293,4 +296,5 @@ def _read_site(name: str, data: Mapping[str, Any]) -> SitePlan:
         target=tuple(data["target"]),
         source=data["source"],
         evidence=data["evidence"],
+        choice=data["choice"],
     )

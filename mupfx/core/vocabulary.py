@@ -66,3 +66,7 @@ class SiteKind(StrEnum):
     """An inner product of two width activations that is the model's output."""
     BRANCH = "branch"
     """What a residual branch adds to its stream."""
+    READOUT = "readout"
+    """What a last output weight makes, where the user chose a multiplier."""
+    EMBEDDING = "embedding"
+    """What is looked up to feed a residual stream, where the user chose a multiplier."""

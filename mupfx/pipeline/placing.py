@@ -1,9 +1,10 @@
 """Where every site's multiplier goes: into parameters, or into a hook."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from mupfx.core.analysis import Analysis
 from mupfx.core.base import Ratios
+from mupfx.core.hyperparameters import Hyperparameters
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import ParameterPlan, SitePlan
 from mupfx.core.program import Program
@@ -15,6 +16,7 @@ from mupfx.passes.fold import Folded, Prepared, fold, prepare
 from mupfx.passes.gauge import absorb
 from mupfx.passes.multipliers import HookPlan, plan_input_hook, plan_output_hook
 from mupfx.passes.sites import find_branch_sites
+from mupfx.pipeline.choosing import chosen, zeroed
 from mupfx.tables.optimizers import FAMILIES
 
 
@@ -22,31 +24,35 @@ def place_sites(
     analysis: Analysis,
     parameters: Mapping[str, ParameterPlan],
     parametrization: Parametrization,
+    choices: Hyperparameters,
     *,
     allow_hooks: bool,
 ) -> tuple[dict[str, ParameterPlan], dict[str, SitePlan], dict[str, HookPlan]]:
     """Fold every multiplier into parameters, or plan a hook for it.
 
     Raises:
-        LoweringError: A multiplier can go nowhere.
+        LoweringError: A multiplier can go nowhere, or the user chose one for nothing.
     """
     sites: dict[str, SitePlan] = {}
     hooks: dict[str, HookPlan] = {}
     found = dict(parameters)
     graph = prepare(analysis.program)
-    for decision in _decisions(analysis, parametrization):
-        site, hook = _place(graph, decision, allow_hooks=allow_hooks)
+    tied = {name for name, role in analysis.roles.items() if role.tied_readout}
+    for decision in chosen(analysis, _decisions(analysis, parametrization, choices), choices):
+        site, hook = _place(graph, decision, tied, allow_hooks=allow_hooks)
         sites[site.name] = site
         if hook is not None:
             hooks[site.name] = hook
         for name in site.target if site.lowering == "fold" else ():
             found[name] = absorb(found[name], decision.value, decision.power, FAMILIES)
-    return found, sites, hooks
+    return zeroed(analysis, graph, found, choices), sites, hooks
 
 
-def _decisions(analysis: Analysis, parametrization: Parametrization) -> tuple[Decision, ...]:
+def _decisions(
+    analysis: Analysis, parametrization: Parametrization, choices: Hyperparameters
+) -> tuple[Decision, ...]:
     ratios = analysis.ratios or Ratios({})
-    found = decide(analysis.sites, analysis.axes, ratios, parametrization)
+    found = decide(analysis.sites, analysis.axes, ratios, parametrization, choices.logits)
     if parametrization.depth is None:
         return found
     branches = find_branch_sites(analysis.program, analysis.streams, twins=analysis.twins)
@@ -54,12 +60,12 @@ def _decisions(analysis: Analysis, parametrization: Parametrization) -> tuple[De
 
 
 def _place(
-    graph: Prepared, decision: Decision, *, allow_hooks: bool
+    graph: Prepared, decision: Decision, tied_weights: Collection[str], *, allow_hooks: bool
 ) -> tuple[SitePlan, HookPlan | None]:
     site = decision.site
     if decision.value == 1.0:
         return _site_plan(decision, "none", ()), None
-    attempts = [fold(graph, site.node, operand) for operand in site.operands]
+    attempts = [_fold(graph, site, operand, tied_weights) for operand in site.operands]
     folded = next((a for a in attempts if a.refusal is None), None)
     tied = site.kind is SiteKind.TIED_READOUT and allow_hooks
     if folded is not None and not tied:
@@ -72,10 +78,21 @@ def _place(
     raise _nowhere(decision, attempts, hooks=allow_hooks)
 
 
+def _fold(graph: Prepared, site: Site, operand: str, tied: Collection[str]) -> Folded:
+    """An embedding that a readout is tied to carries its multiplier: the readout gives it back."""
+    if site.kind is SiteKind.EMBEDDING and site.parameter is not None and site.parameter in tied:
+        return Folded((site.parameter,), None, operand)
+    return fold(graph, site.node, operand)
+
+
 def _hook(program: Program, decision: Decision) -> HookPlan | None:
     site, value = decision.site, decision.value
     if site.kind is SiteKind.TIED_READOUT:
         return plan_input_hook(program, site.node, site.operands[0], value)
+    if site.kind is SiteKind.READOUT:
+        return None
+    if site.kind is SiteKind.EMBEDDING:
+        return plan_output_hook(program, site.node, value)
     plans = (plan_output_hook(program, operand, value) for operand in site.operands)
     return next((plan for plan in plans if plan is not None), None)
 
@@ -113,4 +130,5 @@ def _site_plan(decision: Decision, lowering: str, target: tuple[str, ...]) -> Si
         target=target,
         source=decision.source,
         evidence=f"{decision.evidence}, at {decision.site.where}",
+        choice=decision.choice,
     )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mupfx.core.analysis import Analysis
 from mupfx.core.axes import ParameterRole
 from mupfx.core.base import Ratios
+from mupfx.core.hyperparameters import NO_CHOICES, Hyperparameters
 from mupfx.core.init_law import Fans
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import ParameterPlan, Plan
@@ -33,6 +34,7 @@ class Request:
     strict: bool
     hooks: bool
     init: Mapping[str, str]
+    choices: Hyperparameters = NO_CHOICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,24 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
     reached = {name: p for name, p in parameters.items() if name in analysis.roles}
     parameters |= plan_init(values, reached, fans, hints, strict=request.strict)
     parameters, sites, hooks = place_sites(
-        analysis, parameters, request.parametrization, allow_hooks=request.hooks
+        analysis,
+        parameters,
+        request.parametrization,
+        request.choices,
+        allow_hooks=request.hooks,
     )
     plan = Plan(
         parametrization=request.parametrization.name,
         base=_describe(analysis, ratios, request.base),
         parameters=parameters,
         sites=sites,
-        notes=(*analysis.findings, *notes, *_notes(hooks, on_meta=on_meta)),
+        notes=(
+            *analysis.findings,
+            *request.parametrization.cautions,
+            *notes,
+            *_notes(hooks, on_meta=on_meta),
+            *([f"hyperparameters: {request.choices}"] if request.choices != NO_CHOICES else []),
+        ),
         aliases={o: name for name, others in analysis.program.tied.items() for o in others},
     )
     return Planned(plan, hooks, fans, request, on_meta)

@@ -140,9 +140,10 @@ def _power(power: Power | None) -> str:
 
 def _site_lines(site: SitePlan) -> Lines:
     where = f"{site.lowering}: {', '.join(site.target)}"
+    power = str(site.power) if site.choice == 1 else f"{number(site.choice)} * {site.power}"
     return Lines(
         f"{site.kind} site {site.name}",
-        (site.evidence, f"x {number(site.multiplier)} = {site.power}, {where}", site.source),
+        (site.evidence, f"x {number(site.multiplier)} = {power}, {where}", site.source),
     )
 
 

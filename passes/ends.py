@@ -1,0 +1,103 @@
+"""Ends: where a model's width begins and ends, as sites for multipliers that a user chose.
+
+A last readout, after which nothing is contracted, and its bias: ``readout:head.weight``. A table
+that is looked up along an axis of a residual stream, or along width where there is none:
+``embedding:wte.weight``.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from torch import fx
+
+from mupfx.core.axes import Axes, ParameterRole, Use
+from mupfx.core.program import Program, source_line
+from mupfx.core.reach import is_last
+from mupfx.core.structure import Site, Streams
+from mupfx.core.vocabulary import Role, SiteKind
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    program: Program
+    nodes: Mapping[str, fx.Node]
+    layers: frozenset[str]
+    """Nodes that contract a parameter."""
+
+
+def find_ends(
+    program: Program, axes: Axes, roles: Mapping[str, ParameterRole], streams: Streams
+) -> tuple[Site, ...]:
+    """Every last readout and every embedding, once for each value of weights that they read.
+
+    Of a tied readout only the bias: its weight has a multiplier of its own.
+    """
+    nodes = {node.name: node for node in program.graph.nodes}
+    layers = frozenset(use.node for use in axes.uses if use.fan_in)
+    graph = _Graph(program, nodes, layers)
+    found: dict[tuple[str, str], Site] = {}
+    for kind, use in (*_readouts(roles, graph), *_embeddings(roles, axes, streams)):
+        for operand in _made_of(graph, use):
+            found.setdefault((use.node, operand), _site(kind, use, operand, nodes[use.node]))
+    return tuple(found.values())
+
+
+def _site(kind: SiteKind, use: Use, operand: str, node: fx.Node) -> Site:
+    return Site(
+        name=f"{kind}:{use.parameter}",
+        kind=kind,
+        node=node.name,
+        operands=(operand,),
+        classes=(),
+        scale=1.0,
+        base_scale=None,
+        where=source_line(node),
+        parameter=use.parameter,
+    )
+
+
+def _readouts(roles: Mapping[str, ParameterRole], graph: _Graph) -> Iterator[tuple[SiteKind, Use]]:
+    """Last uses as an output weight, and of what is added beside such a weight."""
+    last = {
+        name
+        for name, role in roles.items()
+        for kind, use in role.uses
+        if kind is Role.OUTPUT and is_last(graph.nodes[use.node], graph.layers)
+    }
+    for name, role in roles.items():
+        bias = role.role is Role.SCALAR and role.companion in last
+        weight = name in last and not role.tied_readout
+        for kind, use in role.uses:
+            if bias or (weight and kind is Role.OUTPUT):
+                yield SiteKind.READOUT, use
+
+
+def _embeddings(
+    roles: Mapping[str, ParameterRole], axes: Axes, streams: Streams
+) -> Iterator[tuple[SiteKind, Use]]:
+    into = {stream.factor_class for stream in streams.streams}
+    for name, role in roles.items():
+        for kind, use in role.uses:
+            made = {c for d in use.fan_out for c in axes.parameters[name][d]}
+            if kind is Role.INPUT and use.index and not use.fan_in and (not into or made & into):
+                yield SiteKind.EMBEDDING, use
+
+
+def _made_of(graph: _Graph, use: Use) -> Iterator[str]:
+    """The values that a node reads and that a parameter, but no input, has a part in."""
+    program = graph.program
+    for read in graph.nodes[use.node].all_input_nodes:
+        behind = _placeholders(read)
+        own = {program.parameters.get(n.name) for n in behind}
+        known = {*program.parameters, *program.buffers}
+        if use.parameter in own and all(n.name in known for n in behind):
+            yield read.name
+
+
+def _placeholders(node: fx.Node) -> set[fx.Node]:
+    seen, queue = {node}, [node]
+    while queue:
+        inputs = [n for n in queue.pop().all_input_nodes if n not in seen]
+        seen.update(inputs)
+        queue += inputs
+    return {n for n in seen if n.op == "placeholder"}
