@@ -23,6 +23,11 @@ from mupfx.tables.linear_ops import JOINS, KEEPING, PARTIAL
 Twins = dict[fx.Node, fx.Node]
 Shapes = dict[str, list[int]]
 
+MOST_STACKS = 24
+"""Stacks of layers whose depth may differ."""
+KEPT = 8
+"""Ways of lining up that are followed at a time, by either measure."""
+
 
 def align(program: Program, base: Program) -> Twins:
     """The base's node for every node that holds a tensor.
@@ -32,10 +37,7 @@ def align(program: Program, base: Program) -> Twins:
     """
     mine, theirs = _ops(program), _ops(base)
     sides = _Sides(mine, theirs, [_key(n) for n in mine], [_key(n) for n in theirs])
-    found: _Aligned | None = _Aligned([], 0)
-    while found is not None and not sides.ended(found):
-        choices = _longer(sides, found)
-        found = min(choices, key=lambda c: _size_pairs(_pair(mine, theirs, c.twins)), default=None)
+    found = _whole(sides)
     if found is None:
         raise _other_architecture(program, base)
     twins = _pair(mine, theirs, found.twins)
@@ -51,6 +53,8 @@ class _Aligned:
     """The base's position for each."""
     at: int
     """How many of the base's are passed."""
+    run: int = 0
+    """How many of the last are side by side on both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,10 @@ class _Sides:
     def ended(self, found: _Aligned) -> bool:
         """Whether nothing is left on either side."""
         return len(found.twins) == len(self.mine) and found.at == len(self.theirs)
+
+    def pairs(self, found: _Aligned) -> int:
+        """In how many ways a size differs from its twin."""
+        return _size_pairs(_pair(self.mine, self.theirs, found.twins))
 
 
 def _pair(mine: Sequence[fx.Node], theirs: Sequence[fx.Node], positions: Sequence[int]) -> Twins:
@@ -128,63 +136,74 @@ def _key(node: fx.Node) -> str:
     return f"{target}/{len(node.all_input_nodes)}"
 
 
+def _whole(sides: _Sides) -> _Aligned | None:
+    """Both graphs to their ends, with the fewest stacks of another depth and the fewest sizes.
+
+    A difference may look like several repetitions until a later one decides: the likeliest are
+    kept, by how few pairs of sizes they make and by how far they reach.
+    """
+    states = [_on(sides, _Aligned([], 0))]
+    for _ in range(MOST_STACKS + 1):
+        ended = [state for state in states if sides.ended(state)]
+        if ended:
+            return min(ended, key=sides.pairs)
+        longer = [state for found in states for state in _longer(sides, found)]
+        by_pairs = sorted(longer, key=lambda s: (sides.pairs(s), -len(s.twins) - s.at))
+        by_reach = sorted(longer, key=lambda s: -len(s.twins) - s.at)
+        states = [*by_pairs[:KEPT], *by_reach[:KEPT]]
+    return None
+
+
 def _longer(sides: _Sides, found: _Aligned) -> list[_Aligned]:
-    """All that goes on alike, and past the next difference where whole repetitions make it.
+    """All that goes on past the next difference, where whole repetitions make it.
 
     A block may begin and end with the same op, so that several places are possible.
     """
-    i, j = len(found.twins), found.at
-    head = _common(sides.my_keys, sides.their_keys, i, j)
-    alike = _Aligned([*found.twins, *range(j, j + head)], j + head)
-    if sides.ended(alike):
-        return [alike]
-    for extra in _shifts(sides, i + head, j + head):
-        places = list(_repetitions(sides, alike, head, extra))
-        if places:
-            return [_on(sides, place) for place in places]
-    return []
+    best = []
+    for extra in _shifts(sides, len(found.twins), found.at):
+        places = [_on(sides, place) for place in _repetitions(sides, found, extra)]
+        best += [min(places, key=sides.pairs)] if places else []
+    return best
 
 
 def _on(sides: _Sides, found: _Aligned) -> _Aligned:
     """As far as both go on alike."""
-    head = _common(sides.my_keys, sides.their_keys, len(found.twins), found.at)
-    return _Aligned([*found.twins, *range(found.at, found.at + head)], found.at + head)
+    run = _common(sides.my_keys, sides.their_keys, len(found.twins), found.at)
+    return _Aligned([*found.twins, *range(found.at, found.at + run)], found.at + run, run)
 
 
 def _shifts(sides: _Sides, i: int, j: int) -> list[int]:
-    """How many ops more the model may have at a difference (fewer: negative), likeliest first."""
+    """How many ops more the model may have at a difference; fewer: negative."""
     mine, theirs = sides.my_keys, sides.their_keys
     rest = len(mine) - i, len(theirs) - j
-    longer = {c: _common(mine, theirs, i + c, j) for c in range(1, rest[0] + 1)}
-    shorter = {-c: _common(mine, theirs, i, j + c) for c in range(1, rest[1] + 1)}
-    whole = {rest[0]: not rest[1], -rest[1]: not rest[0]}  # nothing follows the repetitions
-    going = {c: n for c, n in (longer | shorter).items() if n or whole.get(c)}
-    return sorted(going, key=lambda c: (-going[c], abs(c)))
+    more = [c for c in range(1, rest[0] + 1) if mine[i + c : i + c + 1] == theirs[j : j + 1]]
+    less = [-c for c in range(1, rest[1] + 1) if theirs[j + c : j + c + 1] == mine[i : i + 1]]
+    return more + less
 
 
-def _repetitions(sides: _Sides, alike: _Aligned, head: int, extra: int) -> Iterator[_Aligned]:
-    """Every place in the last ``head`` ops where one side has ``extra`` ops more that repeat."""
+def _repetitions(sides: _Sides, found: _Aligned, extra: int) -> Iterator[_Aligned]:
+    """Every place before a difference where one side has ``extra`` ops more that repeat."""
     keys = sides.my_keys if extra > 0 else sides.their_keys
-    end, at = len(alike.twins), alike.at
-    for back in range(head + 1):
+    end, at = len(found.twins), found.at
+    for back in range(found.run + 1):
         i, j = end - back, at - back
         if back and sides.my_keys[i + max(extra, 0)] != sides.their_keys[j + max(-extra, 0)]:
             return
         period = _period(keys, i if extra > 0 else j, abs(extra))
         if period is not None and extra > 0:
-            twins = alike.twins[:i]
+            twins = found.twins[:i]
             for _ in range(extra):
                 twins.append(twins[-period])
             yield _Aligned(twins, j)
         elif period is not None:
-            yield _Aligned(alike.twins[:i], j - extra)
+            yield _Aligned(found.twins[:i], j - extra)
 
 
 def _period(ops: Sequence[str], start: int, count: int) -> int | None:
     """The shortest stretch before ``start`` that the ``count`` ops after it repeat."""
-    for period in range(1, min(start, count) + 1):
-        inserted = range(start, start + count)
-        if count % period == 0 and all(ops[i] == ops[i - period] for i in inserted):
+    inserted = range(start, start + count)
+    for period in (p for p in range(1, min(start, count) + 1) if count % p == 0):
+        if all(ops[i] == ops[i - period] for i in inserted):
             return period
     return None
 

@@ -85,15 +85,15 @@ def _require_flat(grown: list[Branch]) -> None:
 
 
 def _require_own_weights(axes: Axes, grown: list[Branch]) -> None:
-    blocks: dict[str, set[tuple[str, int]]] = {}
+    blocks: dict[tuple[str, str], set[int]] = {}
     homes = [(use.parameter, b) for b in grown for use in axes.uses if use.node in b.nodes]
     for name, branch in homes:
-        blocks.setdefault(name, set()).add((branch.stream, branch.block))
-    shared = next((name for name, where in blocks.items() if len(where) > 1), None)
+        blocks.setdefault((name, branch.stream), set()).add(branch.block)
+    shared = next((key for key, where in blocks.items() if len(where) > 1), None)
     if shared is not None:
         raise ParametrizationError(
             "depth rules are for blocks with weights of their own",
-            where=shared,
+            where=shared[0],
             found=f"one weight in {len(blocks[shared])} blocks: their updates add up",
             hint="grow the model's width alone",
         )

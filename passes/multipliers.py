@@ -125,12 +125,12 @@ def _entries(source: fx.Node, target: fx.Node) -> list[bool] | None:
     if not shape:
         return None
     x = _random(source).requires_grad_()
-    before = _run(source, x)
+    before = _run(source, x, target)
     if target not in before:
         return None
     (slope,) = torch.autograd.grad(before[target].sum(), x)
     chosen = (slope != 0).flatten(0, -2).any(0)
-    after = _run(source, x * (1 + chosen.double()))
+    after = _run(source, x * (1 + chosen.double()), target)
     read = [n for n in before if n is not target and any(u not in before for u in n.users)]
     same = all(torch.equal(after[n], before[n]) for n in read)
     doubled = torch.allclose(after[target], 2 * before[target], rtol=1e-9)
@@ -143,14 +143,15 @@ def _random(node: fx.Node) -> torch.Tensor:
     return torch.rand(shape_of(node) or (), dtype=torch.float64, generator=generator) + 0.5
 
 
-def _run(source: fx.Node, value: torch.Tensor) -> dict[fx.Node, Any]:
-    """Values of what is linear in ``source``; whatever else it meets is random."""
+def _run(source: fx.Node, value: torch.Tensor, target: fx.Node) -> dict[fx.Node, Any]:
+    """Values of what is linear in ``source``, up to ``target``; what else it meets is random."""
     values: dict[fx.Node, Any] = {source: value}
     node = source.next
     while node.op != "root":
         inside = [n for n in node.all_input_nodes if n in values]
         others = [n for n in node.all_input_nodes if n not in values]
-        if inside and _is_linear(node) and all(map(holds_floats, others)):
+        beyond = target in node.all_input_nodes
+        if inside and not beyond and _is_linear(node) and all(map(holds_floats, others)):
             values[node] = _value(node, values)
         node = node.next
     return values
