@@ -37,6 +37,7 @@ __all__ = [
     "optimizer",
     "param_groups",
     "plan",
+    "regauge_",
     "rescale_",
     "save_base",
     "scaled",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         PlanError,
         TargetError,
     )
+    from mupfx.training import regauge_
 else:  # hidden from type checkers, which would take any name for granted
     _HOMES = {
         "mupfx.api": (
@@ -88,6 +90,7 @@ else:  # hidden from type checkers, which would take any name for granted
             "AnalysisError BaseError CaptureError InitError LoweringError ModelError MupfxError"
             " MupfxWarning OptimizerError ParametrizationError PlanError TargetError"
         ),
+        "mupfx.training": "regauge_",
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -19,8 +19,9 @@ from mupfx.passes.preflight import preflight
 from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import Base, read_base, write_base
 from mupfx.pipeline.dump import dump
-from mupfx.pipeline.lowering import converted, finish, lower, require_unconverted
+from mupfx.pipeline.lowering import converted, finish, require_unconverted
 from mupfx.pipeline.planning import Request, make_plan
+from mupfx.pipeline.regauging import lower_into
 from mupfx.render.parametrization import parametrization_document, parametrizations_document
 from mupfx.render.text import plain
 from mupfx.tables.parametrizations import parametrization as table_of
@@ -96,6 +97,8 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     overrides: Mapping[str, str] | None = None,
     init: Mapping[str, str] | None = None,
     hooks: bool = True,
+    gauge: str = "fold",
+    exact: bool = False,
 ) -> Model:
     """Put a freshly initialised model into a parametrization, in place.
 
@@ -122,6 +125,10 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
         init: Laws of initialisation by parameter name or pattern, where values do not tell.
         hooks: False refuses what cannot be folded into weights, and folds tied readouts into the
             norm before them.
+        gauge: How effective weights are stored: ``"fold"`` as they are, at no cost; ``"mup"`` with
+            readouts multiplied by 1/fan_in, as microsoft/mup does; ``"unit"`` with unit variance.
+            All train alike.
+        exact: Round the multipliers of the gauge to powers of two; training agrees bit for bit.
 
     Returns:
         The same model object.
@@ -136,7 +143,7 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     request = Request(table, read_base(base), strict, hooks, init or {}, choices)
     options = _options(base_depth, grow, overrides, infer_depth=table.depth is not None)
     analysis = run_analysis(model, _positional(args), kwargs or {}, request.base, options)
-    lower(model, make_plan(model, analysis, request))
+    lower_into(model, make_plan(model, analysis, request), gauge, exact=exact)
     return model
 
 

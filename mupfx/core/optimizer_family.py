@@ -155,6 +155,8 @@ class OptimizerFamily:
     matrices_only: bool = False
     cautions: Mapping[str, "Caution"] = field(default_factory=dict)
     """Hyperparameters that no factor can set right unless they are tiny."""
+    powers_of_two: bool = False
+    """It rounds (bfloat16), so that only multipliers of powers of two train alike."""
     cap: bool = False
     """The optimizer itself takes no learning rate above ``1/sqrt(step)`` (Adafactor)."""
 

@@ -102,6 +102,7 @@ _MUON = OptimizerFamily(
     state={"momentum_buffer": GRADIENT},
     adjusts=muon_adjustment,
     matrices_only=True,
+    powers_of_two=True,
     source="spectral condition (arXiv:2310.17813): an update's norm is sqrt(fan_out / fan_in); "
     "less what adjust_lr_fn does already; the decay uses lr before that",
 )

@@ -10,5 +10,15 @@
 from mupfx.passes.groups.build import Family, build_groups
 from mupfx.passes.groups.construct import construct
 from mupfx.passes.groups.ratios import check_ratios, reject_stepped, scaled
+from mupfx.passes.groups.regauge import move, require_movable
 
-__all__ = ["Family", "build_groups", "check_ratios", "construct", "reject_stepped", "scaled"]
+__all__ = [
+    "Family",
+    "build_groups",
+    "check_ratios",
+    "construct",
+    "move",
+    "reject_stepped",
+    "require_movable",
+    "scaled",
+]

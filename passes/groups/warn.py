@@ -22,12 +22,12 @@ def warn_of(members: Iterable[Member], optimizer_class: type[Any], *, alone: boo
         optimizer_class: The optimizer's class.
         alone: Nothing follows that does more than the groups.
     """
-    grown = [member for member in members if grew(member[0])]
+    changed = [m for m in members if grew(m[0]) or m[0].multiplier != 1]
     for message in (
-        _coupled(grown, optimizer_class),
-        *_cautions(grown, optimizer_class),
-        _capped(grown, optimizer_class),
-        _alone(grown, optimizer_class) if alone else None,
+        _coupled([member for member in changed if grew(member[0])], optimizer_class),
+        *_cautions(changed, optimizer_class),
+        _capped(changed, optimizer_class),
+        _alone(changed, optimizer_class) if alone else None,
     ):
         if message is not None:
             warnings.warn(message, MupfxWarning, stacklevel=4)
@@ -53,9 +53,9 @@ def _decoupled(optimizer_class: type[Any]) -> str:
     return next((way for way in found if way), "weight_decay=0, or torch.optim.AdamW")
 
 
-def _cautions(grown: list[Member], optimizer_class: type[Any]) -> list[str]:
+def _cautions(changed: list[Member], optimizer_class: type[Any]) -> list[str]:
     found: dict[str, str] = {}
-    for _, family, settings in grown:
+    for _, family, settings in changed:
         for key, caution in family.cautions.items():
             value = read(settings, key)
             if value is None or value > caution.harmless:
@@ -64,10 +64,10 @@ def _cautions(grown: list[Member], optimizer_class: type[Any]) -> list[str]:
     return list(found.values())
 
 
-def _capped(grown: list[Member], optimizer_class: type[Any]) -> str | None:
+def _capped(changed: list[Member], optimizer_class: type[Any]) -> str | None:
     larger = [
         row.name
-        for row, family, settings in grown
+        for row, family, settings in changed
         if family.cap and (found := family.factors(row, settings)["lr"]) and found[0] > 1
     ]
     if not larger:
@@ -79,8 +79,8 @@ def _capped(grown: list[Member], optimizer_class: type[Any]) -> str | None:
     )
 
 
-def _alone(grown: list[Member], optimizer_class: type[Any]) -> str | None:
-    for _, family, settings in grown:
+def _alone(changed: list[Member], optimizer_class: type[Any]) -> str | None:
+    for _, family, settings in changed:
         if found := _beyond(family, settings):
             return (
                 f"{optimizer_class.__name__} needs more than groups can say: {found}; build it "

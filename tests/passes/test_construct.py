@@ -26,7 +26,8 @@ def made(net: nn.Module, optimizer_class: Any, ratio: int = 4, **hyperparameters
 
 def rates(optimizer: Optimizer, net: nn.Module, steps: int, key: str = "lr") -> list[float]:
     """A number of the hidden weight's, as each step reads it."""
-    hidden, seen = net.get_parameter("2.weight"), []
+    hidden = net.get_parameter("2.weight")
+    seen: list[float] = []
 
     def look(optimizer: Optimizer, args: object, kwargs: object) -> None:
         del args, kwargs
