@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 __all__ = [
+    "Advice",
     "Analysis",
     "AnalysisError",
     "BaseError",
@@ -41,6 +42,7 @@ __all__ = [
     "rescale_",
     "save_base",
     "scaled",
+    "suggest",
 ]
 __version__ = "0.1.0"
 
@@ -56,7 +58,9 @@ if TYPE_CHECKING:
         rescale_,
         save_base,
         scaled,
+        suggest,
     )
+    from mupfx.core.advice import Advice
     from mupfx.core.analysis import Analysis
     from mupfx.core.hyperparameters import Hyperparameters
     from mupfx.core.optimizer_family import OptimizerFamily, Scaling
@@ -80,8 +84,9 @@ else:  # hidden from type checkers, which would take any name for granted
     _HOMES = {
         "mupfx.api": (
             "analyze check_groups convert explain_parametrization optimizer param_groups plan"
-            " rescale_ save_base scaled"
+            " rescale_ save_base scaled suggest"
         ),
+        "mupfx.core.advice": "Advice",
         "mupfx.core.analysis": "Analysis",
         "mupfx.core.hyperparameters": "Hyperparameters",
         "mupfx.core.optimizer_family": "OptimizerFamily Scaling",

@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 from torch import nn
 from torch.optim import Optimizer
 
+from mupfx.core.advice import Advice
 from mupfx.core.analysis import Analysis
 from mupfx.core.hyperparameters import NO_CHOICES, Hyperparameters
 from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import Plan
 from mupfx.errors import MupfxError
+from mupfx.passes.advice import advise
 from mupfx.passes.groups import build_groups, check_ratios, construct, reject_stepped
 from mupfx.passes.groups import scaled as scaled_per_group
 from mupfx.passes.preflight import preflight
@@ -38,6 +40,7 @@ __all__ = [
     "rescale_",
     "save_base",
     "scaled",
+    "suggest",
 ]
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -145,6 +148,19 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     analysis = run_analysis(model, _positional(args), kwargs or {}, request.base, options)
     lower_into(model, make_plan(model, analysis, request), gauge, exact=exact)
     return model
+
+
+def suggest(analysis: Analysis) -> tuple[Advice, ...]:
+    """Advice on growing a model in depth: one entry for every residual stream.
+
+    Args:
+        analysis: What ``analyze`` found.
+
+    Returns:
+        The exponent that its blocks ask for, the table of that exponent, and, for blocks of one
+        matrix, choices by which layers would learn more different features.
+    """
+    return advise(analysis.program, analysis.axes, analysis.streams)
 
 
 def plan(model: nn.Module) -> Plan:

@@ -14,6 +14,7 @@
     ratios       Axes, base       -> Ratios            growth of every factor class
     layers       Streams, Ratios  -> refusals          an axis that grew in only some layers
     depth        Streams, Ratios  -> refusals, notes   streams that depth rules were not made for
+    advice       Program, Streams -> Advice            the depth rule that blocks ask for
     lint         Program, Axes    -> problems          what must hold after any of these
     assign       roles, Ratios    -> ParameterPlan     numbers from a parametrization's table
     initialize   values, plan     -> InitPlan          laws recognised, values rescaled
