@@ -33,6 +33,7 @@ __all__ = [
     "__version__",
     "analyze",
     "check_groups",
+    "clip_grad_norm_",
     "convert",
     "explain_parametrization",
     "optimizer",
@@ -79,7 +80,7 @@ if TYPE_CHECKING:
         PlanError,
         TargetError,
     )
-    from mupfx.training import regauge_
+    from mupfx.training import clip_grad_norm_, regauge_
 else:  # hidden from type checkers, which would take any name for granted
     _HOMES = {
         "mupfx.api": (
@@ -95,7 +96,7 @@ else:  # hidden from type checkers, which would take any name for granted
             "AnalysisError BaseError CaptureError InitError LoweringError ModelError MupfxError"
             " MupfxWarning OptimizerError ParametrizationError PlanError TargetError"
         ),
-        "mupfx.training": "regauge_",
+        "mupfx.training": "clip_grad_norm_ regauge_",
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -3,15 +3,64 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mupfx.core.optimizer_family import OptimizerFamily
+from mupfx.errors import MupfxError
+from mupfx.passes.clip import clip_
+from mupfx.pipeline.lowering import converted
 from mupfx.pipeline.regauging import Growth, regauge, rounded
 
-__all__ = ["regauge_"]
+__all__ = ["clip_grad_norm_", "regauge_"]
 
 Model = TypeVar("Model", bound=nn.Module)
+
+
+def clip_grad_norm_(
+    model: nn.Module,
+    max_norm: float,
+    norm_type: float = 2.0,
+    *,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """``torch.nn.utils.clip_grad_norm_`` for a converted model: the same bite at every width.
+
+    The plain norm of all gradients grows as the square root of the width, because a readout's
+    gradient does not shrink as the others do: a threshold tuned at the base would bite ever more.
+    Here each gradient counts by its parameter's factor of SGD's learning rate, and ``max_norm`` is
+    what was tuned at the base, where both are the same.
+
+    Args:
+        model: A converted model, after ``backward``.
+        max_norm: As tuned at the base.
+        norm_type: 2; no other norm has this property.
+        error_if_nonfinite: As torch's.
+        foreach: As torch's.
+
+    Returns:
+        The norm before clipping.
+
+    Raises:
+        PlanError: The model was not converted, or has parameters that its plan lacks.
+        MupfxError: The norm is another than 2.
+    """
+    if norm_type != 2:
+        raise MupfxError(
+            "no other norm of the gradients than the 2-norm is the same at every width",
+            where="norm_type",
+            expected="2.0",
+            found=str(norm_type),
+        )
+    module, conversion = converted(model)
+    return clip_(
+        conversion.plan,
+        module.named_parameters(),
+        max_norm,
+        error_if_nonfinite=error_if_nonfinite,
+        foreach=foreach,
+    )
 
 
 def regauge_(
