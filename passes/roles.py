@@ -36,6 +36,8 @@ def _role(
     )
     tied_readout = _is_tied(found)
     role, main = _main(found, tied_readout=tied_readout)
+    status = _status(axes, dims, found, tied_readout=tied_readout)
+    doubt, why = axes.doubts.get(name), _why(axes, role, main)
     return ParameterRole(
         name=name,
         shape=program.shapes[name],
@@ -43,10 +45,10 @@ def _role(
         role=role,
         fan_in=main.fan_in or main.index,
         fan_out=main.fan_out,
-        status=_status(axes, dims, found, tied_readout=tied_readout),
+        status=Status.ASSUMED if doubt and status is Status.CERTAIN else status,
         uses=found,
         tied_to=program.tied.get(name, ()),
-        why=_why(axes, role, main),
+        why=f"{why}; {doubt}" if doubt else why,
         tied_readout=tied_readout,
         companion=next((use.companion for _, use in found if use.companion), None),
         parts=tuple(_parts(axes, dims, main, whole)),

@@ -5,7 +5,7 @@ head_dim.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
 
@@ -98,6 +98,8 @@ class Axes:
     """Shapes of the parameters in the base model; empty without one."""
     conflicts: tuple[str, ...] = ()
     """Axes that had to be equal and are not, a sentence each."""
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """Why an axis of these parameters may be width that has no factor to say so."""
 
     def size_of(self, axis: Axis) -> int:
         """Entries along an axis."""

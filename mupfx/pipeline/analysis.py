@@ -23,6 +23,7 @@ from mupfx.passes.lint import lint
 from mupfx.passes.normalize import normalize
 from mupfx.passes.ratios import of_model, of_shapes, of_sizes, of_width, with_overrides
 from mupfx.passes.roles import assign_roles
+from mupfx.passes.single import doubt_single
 from mupfx.passes.sites import find_sites
 from mupfx.passes.streams import find_streams
 from mupfx.pipeline.bases import Given
@@ -57,7 +58,7 @@ def run_analysis(
     streams = find_streams(program, axes)
     axes = _label_streams(axes, streams)
     if not twins:
-        axes = doubt(axes, streams)
+        axes = doubt_single(program, doubt(axes, streams))
     if options.overrides:
         axes = with_overrides(axes, options.overrides)
         streams = find_streams(program, axes)

@@ -169,7 +169,7 @@ def _note_product(  # noqa: PLR0913, PLR0917 - everything that is known of one o
         if last is not None:
             tracker.bridges.append((call.node, last, shared, made))
         if node in tracker.looked:
-            tracker.entries.append((call.node, shared, made))
+            tracker.entries.append((call.node, tracker.looked[node], shared, made))
     tracker.before[call.node] = shared
 
 

@@ -18,7 +18,7 @@ from mupfx.passes.axis_rules.facts import (
     roots,
     sole_fan_in,
 )
-from mupfx.passes.axis_rules.tracker import ADDED, MATCHED, REPEATED
+from mupfx.passes.axis_rules.tracker import ADDED, CONTRACTED, MATCHED, REPEATED
 
 
 def heads_grow(facts: Facts, answers: Answers) -> set[int]:
@@ -40,6 +40,29 @@ def heads_grow(facts: Facts, answers: Answers) -> set[int]:
         if stay is inner:
             counts |= {id(f) for f in outer if REPEATED not in f.marks} or set(map(id, outer))
     return counts
+
+
+def hidden_states(facts: Facts, answers: Answers) -> set[int]:
+    """Axes of outputs as long as the width that a weight made them of, or as the stream's.
+
+    Not where an axis that is known to stay has that length, too: then it may be the same one.
+    """
+    stay = {f.size[0] for f in facts.factors if is_finite(answers, f)}
+    streams = {
+        _length(roots(dim))
+        for dims in facts.parameters.values()
+        for dim in dims
+        if _holds_stream(roots(dim))
+        and not any(is_finite(answers, f) or CONTRACTED not in f.marks for f in roots(dim))
+    }
+    found: set[int] = set()
+    for use in facts.tracker.uses:
+        dims = facts.parameters.get(use.parameter, ())
+        inside = [f for d in use.fan_in for f in roots(dims[d]) if not is_finite(answers, f)]
+        like = streams | {_length(inside)} if inside else set()
+        kept = [roots(dims[d]) for d in range(len(dims)) if d not in use.fan_in]
+        found |= {id(dim[0]) for dim in kept if len(dim) == 1 and dim[0].size[0] in like - stay}
+    return found
 
 
 class _Near:
@@ -138,10 +161,13 @@ def ranks_stay(facts: Facts, answers: Answers) -> None:
         if all(sides) and beside:
             said = f"a linear bottleneck before {node.name}, narrower than both sides"
             _narrow(answers, shared, min(_length(side) for side in sides), said)
-    for node, shared, last in facts.tracker.entries:
-        wide = [f for f in roots(last) if not is_finite(answers, f) and ADDED in f.marks]
+    for node, rows, shared, last in facts.tracker.entries:
+        codes = any(Reason.SELECTION in f.marks for f in roots(rows))
+        wide = [f for f in roots(last) if not is_finite(answers, f) and (codes or ADDED in f.marks)]
         if wide:
-            said = f"an embedding before {node.name}, narrower than the stream it is projected to"
+            what = "codes" if codes else "an embedding"
+            said = f"{what} before {node.name}, narrower than what they are projected to"
+            said = said if codes else said.replace("what they are", "the stream it is")
             _narrow(answers, shared, _length(wide), said)
 
 

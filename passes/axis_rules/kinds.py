@@ -10,7 +10,13 @@ from fractions import Fraction
 from math import prod
 
 from mupfx.core.vocabulary import Kind, Reason, Status
-from mupfx.passes.axis_rules.conventions import heads_grow, one_grows, ranks_stay
+from mupfx.passes.axis_rules.alike import equals_stay
+from mupfx.passes.axis_rules.conventions import (
+    heads_grow,
+    hidden_states,
+    one_grows,
+    ranks_stay,
+)
 from mupfx.passes.axis_rules.factors import Factor, partition
 from mupfx.passes.axis_rules.facts import (
     OUTPUT,
@@ -23,6 +29,7 @@ from mupfx.passes.axis_rules.facts import (
     roots,
 )
 from mupfx.passes.axis_rules.mixing import counted, given
+from mupfx.passes.axis_rules.side import beside
 from mupfx.passes.axis_rules.tracker import ADDED, CONTRACTED, FEATURES, MADE, MATCHED
 
 CERTAIN = (
@@ -45,9 +52,12 @@ def settle(facts: Facts) -> Answers:
     if facts.based:
         _from_base(facts, answers)
     else:
-        _unmade(facts, answers)
         ranks_stay(facts, answers)
-        one_grows(facts, answers, heads_grow(facts, answers))
+        _unmade(facts, answers)
+        equals_stay(facts, answers)
+        counts = heads_grow(facts, answers)
+        _spread(facts, answers)
+        one_grows(facts, answers, counts)
         _spread(facts, answers)
     _widths(facts, answers)
     return answers
@@ -94,7 +104,7 @@ def _spread(facts: Facts, answers: Answers) -> None:
             parts = [f for part in factor.parts.values() for f in roots(part)]
             if is_finite(answers, factor):
                 _inherit(answers, [factor], parts)
-            elif partition(factor) or _only_read(factor):
+            elif (partition(factor) and (parts or MADE not in factor.marks)) or _only_read(factor):
                 _inherit(answers, parts, [factor])
 
 
@@ -129,11 +139,16 @@ def _only_read(factor: Factor) -> bool:
 def _outputs(facts: Facts, answers: Answers) -> None:
     """Axes of the model's outputs that nothing contracts, unless they grew as a width did."""
     growth = _growth(facts, answers)
+    hidden = set() if facts.based else hidden_states(facts, answers)
     for factor in facts.factors:
         if OUTPUT not in factor.marks or id(factor) in answers:
             continue
         inside = [factor, *(f for part in factor.parts.values() for f in roots(part))]
         if grew(factor) in growth or any({CONTRACTED, MATCHED} & set(f.marks) for f in inside):
+            continue
+        if id(factor) in hidden:
+            said = "an axis of the output, as long as the width before it: taken for a hidden state"
+            answers[id(factor)] = Answer(Kind.WIDTH, Status.ASSUMED, None, said)
             continue
         evidence = "an axis of the output that nothing contracts"
         answers[id(factor)] = Answer(Kind.FINITE, Status.CERTAIN, Reason.OUTPUT, evidence)
@@ -163,6 +178,8 @@ def _from_base(facts: Facts, answers: Answers) -> None:
 def _unmade(facts: Facts, answers: Answers) -> None:
     """What no weight makes does not grow with the weights, unless it is as long as what does."""
     known = (facts.tracker, facts.parameters, facts.factors)
+    for factor, evidence in list(beside(facts, answers)):
+        answers[id(factor)] = Answer(Kind.FINITE, Status.ASSUMED, Reason.GROWTH, evidence)
     fixed = given(*known)
     alike = _as_long_as_a_width(facts, answers, {id(f) for f in fixed})
     for factor in fixed:
@@ -183,12 +200,14 @@ def _as_long_as_a_width(facts: Facts, answers: Answers, fixed: set[int]) -> set[
     made, contracted = set(), []
     for use in facts.tracker.uses:
         dims = facts.parameters.get(use.parameter, ())
+        kept = (d for d in range(len(dims)) if d not in use.fan_in)
+        makes = any(not is_finite(answers, f) for d in kept for f in roots(dims[d]))
         for d in range(len(dims)) if use.fan_in else ():
             growing = [f for f in roots(dims[d]) if not is_finite(answers, f)]
             length = prod(f.size[0] for f in roots(dims[d]))
             if growing and d not in use.fan_in:
                 made.add(length)
-            elif growing and fixed.issuperset(map(id, growing)):
+            elif growing and makes and fixed.issuperset(map(id, growing)):
                 contracted.append((length, growing))
     return {id(f) for length, growing in contracted if length in made for f in growing}
 

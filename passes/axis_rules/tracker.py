@@ -11,7 +11,7 @@ from typing import Any
 from torch import fx
 
 from mupfx.core.axes import Use
-from mupfx.core.ops import packet
+from mupfx.core.ops import packet, straight_through
 from mupfx.core.program import UNKNOWN_SIZE, source_line
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call, sizes_of
@@ -79,8 +79,8 @@ class Tracker:
         """Products, look-ups and sums that an activation is made of, entry by entry."""
         self.looked: dict[fx.Node, list[Piece]] = {}
         """Rows of the table that an activation was looked up in, if nothing bends it since."""
-        self.entries: list[tuple[fx.Node, list[Piece], list[Piece]]] = []
-        """(node, shared, fan-out) where a weight follows a look-up."""
+        self.entries: list[tuple[fx.Node, list[Piece], list[Piece], list[Piece]]] = []
+        """(node, rows, shared, fan-out) where a weight follows a look-up."""
         self.bridges: list[tuple[fx.Node, list[Piece], list[Piece], list[Piece]]] = []
         """(node, fan-in of the first, shared, fan-out) where one weight follows another."""
         self.uses: list[Use] = []
@@ -176,7 +176,10 @@ class Tracker:
         """Norms, gains and scales of rows keep the axes of the one product before them."""
         if node in self.before or packet(node) not in STRAIGHT:
             return
-        wide = [n for n in node.all_input_nodes if n in self.active and self._is_whole(n, node)]
+        passed = straight_through(node)
+        inputs = node.all_input_nodes if passed is None else [passed]
+        inputs = inputs[:1] if packet(node) in KEEPING else inputs  # not what it is shaped like
+        wide = [n for n in inputs if n in self.active and self._is_whole(n, node)]
         known = [self.last_product(n) for n in wide]
         if known and known[0] is not None and all(k is known[0] for k in known):
             self.scaled[node] = known[0]
@@ -270,6 +273,7 @@ class Tracker:
             self.chosen[call.node] = table
         elif chosen:
             self.use(call, table)
+            self.looked[call.node] = rows
         else:
             self.use(call, table, index=rows, index_places=places)
             self.looked[call.node] = rows
