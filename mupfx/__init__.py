@@ -43,6 +43,7 @@ __all__ = [
     "rescale_",
     "save_base",
     "scaled",
+    "scheduler",
     "suggest",
 ]
 __version__ = "0.1.0"
@@ -80,7 +81,7 @@ if TYPE_CHECKING:
         PlanError,
         TargetError,
     )
-    from mupfx.training import clip_grad_norm_, regauge_
+    from mupfx.training import clip_grad_norm_, regauge_, scheduler
 else:  # hidden from type checkers, which would take any name for granted
     _HOMES = {
         "mupfx.api": (
@@ -96,7 +97,7 @@ else:  # hidden from type checkers, which would take any name for granted
             "AnalysisError BaseError CaptureError InitError LoweringError ModelError MupfxError"
             " MupfxWarning OptimizerError ParametrizationError PlanError TargetError"
         ),
-        "mupfx.training": "clip_grad_norm_ regauge_",
+        "mupfx.training": "clip_grad_norm_ regauge_ scheduler",
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -15,7 +15,7 @@ from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import Plan
 from mupfx.errors import MupfxError
 from mupfx.passes.advice import advise
-from mupfx.passes.groups import build_groups, check_ratios, construct, reject_stepped
+from mupfx.passes.groups import absolute, build_groups, check_ratios, construct, reject_stepped
 from mupfx.passes.groups import scaled as scaled_per_group
 from mupfx.passes.preflight import preflight
 from mupfx.pipeline.analysis import Options, run_analysis
@@ -265,12 +265,15 @@ def optimizer(
     return made
 
 
-def check_groups(optimizer: Optimizer) -> tuple[str, ...]:
+def check_groups(optimizer: Optimizer, *schedulers: object) -> tuple[str, ...]:
     """What no longer stands in the planned ratio, a sentence each; empty when all does.
 
-    A scheduler with an absolute floor or maximum erases ratios silently: call this after a step.
+    Args:
+        optimizer: One made by ``mupfx.optimizer``, or of ``mupfx.param_groups``.
+        *schedulers: Those that drive it, if they are to be looked at as well: a floor or a maximum
+            that is the same for all groups erases the ratios only once it is reached.
     """
-    return check_ratios(optimizer)
+    return check_ratios(optimizer) + absolute(schedulers)
 
 
 def scaled(optimizer: Optimizer, value: float) -> list[float]:

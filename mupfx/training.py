@@ -1,7 +1,7 @@
 """Training a converted model: what has to know of the plan beside the optimizer."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -9,10 +9,11 @@ from torch.optim import Optimizer
 from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.errors import MupfxError
 from mupfx.passes.clip import clip_
+from mupfx.passes.groups import schedule
 from mupfx.pipeline.lowering import converted
 from mupfx.pipeline.regauging import Growth, regauge, rounded
 
-__all__ = ["clip_grad_norm_", "regauge_"]
+__all__ = ["clip_grad_norm_", "regauge_", "scheduler"]
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -98,3 +99,25 @@ def regauge_(
     optimizers = (optimizer,) if isinstance(optimizer, Optimizer) else tuple(optimizer)
     regauge(model, rounded(growth) if exact else growth, optimizers, family)
     return model
+
+
+Scheduler = TypeVar("Scheduler")
+
+
+def scheduler(cls: type[Scheduler], optimizer: Optimizer, **arguments: Any) -> Scheduler:
+    """A learning-rate scheduler whose floors, maxima and thresholds are meant at the base.
+
+    ``CosineAnnealingLR(optimizer, 100, eta_min=1e-4)`` ends every group at the same rate; made here
+    it ends each at its own share of it. Any class will do that reads and writes the rates of
+    ``optimizer.param_groups``: it is run while these show what they would be at the base.
+
+    Args:
+        cls: Of ``torch.optim.lr_scheduler``, or like those.
+        optimizer: One made by ``mupfx.optimizer``, or of ``mupfx.param_groups``.
+        **arguments: The scheduler's own, as tuned at the base.
+
+    Raises:
+        OptimizerError: A group has no plan, or a scheduler among the arguments was not made here.
+    """
+    made: Scheduler = schedule(cls, optimizer, arguments)
+    return made

@@ -11,9 +11,11 @@ from mupfx.passes.groups.build import Family, build_groups
 from mupfx.passes.groups.construct import construct
 from mupfx.passes.groups.ratios import check_ratios, reject_stepped, scaled
 from mupfx.passes.groups.regauge import move, require_movable
+from mupfx.passes.groups.schedule import absolute, schedule
 
 __all__ = [
     "Family",
+    "absolute",
     "build_groups",
     "check_ratios",
     "construct",
@@ -21,4 +23,5 @@ __all__ = [
     "reject_stepped",
     "require_movable",
     "scaled",
+    "schedule",
 ]

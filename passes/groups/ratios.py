@@ -95,9 +95,18 @@ def scaled(optimizer: Optimizer, value: float) -> list[float]:
     Raises:
         OptimizerError: A group was not made from a plan.
     """
+    require_planned(optimizer)
+    return [value * _factor(group, "lr") for group in optimizer.param_groups]
+
+
+def require_planned(optimizer: Optimizer) -> None:
+    """Refuse an optimizer whose groups do not all have a plan.
+
+    Raises:
+        OptimizerError: There is one.
+    """
     if len(_planned(optimizer)) < len(optimizer.param_groups):
         raise OptimizerError("a group of this optimizer was added without a plan")
-    return [value * _factor(group, "lr") for group in optimizer.param_groups]
 
 
 def _planned(optimizer: Optimizer) -> list[Group]:
