@@ -86,6 +86,8 @@ class Parametrization:
     """For an input weight that is looked up and not multiplied, where that differs."""
     readout_bias: Rule | None = None
     """For a scalar added to what an output weight makes, in that weight's ``fan_in``."""
+    own_init: bool = False
+    """Values stay as the model draws them, whatever its law makes of its size."""
     point: tuple[Fraction, Fraction] | None = None
     """Where it lies in the plane of widths: exponents of the readout's std, of the input's SGD
     learning rate."""

@@ -76,7 +76,10 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
         named, alike, documented_laws(model), by_depth=request.parametrization.depth is not None
     )
     reached = {name: p for name, p in parameters.items() if name in analysis.roles}
-    parameters |= plan_init(values, reached, fans, hints, strict=request.strict)
+    if request.parametrization.own_init:
+        parameters = {name: _as_drawn(p) for name, p in parameters.items()}
+    else:
+        parameters |= plan_init(values, reached, fans, hints, strict=request.strict)
     parameters, sites, hooks = place_sites(
         analysis,
         parameters,
@@ -99,6 +102,13 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
         aliases={o: name for name, others in analysis.program.tied.items() for o in others},
     )
     return Planned(plan, hooks, fans, request, on_meta)
+
+
+def _as_drawn(parameter: ParameterPlan) -> ParameterPlan:
+    """Whatever law it was: on meta as well, nothing is to be rescaled later."""
+    why = "init: as the model draws it"
+    init = replace(parameter.init, law="as drawn", factor=1.0)
+    return replace(parameter, init=init, evidence=(*parameter.evidence, why))
 
 
 def _with_evidence(

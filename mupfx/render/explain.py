@@ -103,6 +103,8 @@ def _factor_table(parameter: ParameterPlan) -> Table:
 def _law(init: InitPlan) -> str:
     if init.law is None:
         return "no values yet"
+    if init.std is None:
+        return init.law
     return f"{init.law}: {number(init.base_std)} at the base, {number(init.std)} here"
 
 

@@ -46,6 +46,7 @@ def parametrization_dict(table: Parametrization) -> dict[str, Any]:
         "rules": {name: _rule_dict(rule) for name, rule in _rules(table)},
         "attention": str(table.attention),
         "tied_readout": str(table.tied_readout),
+        "own_init": table.own_init,
         "depth": None if table.depth is None else str(table.depth.alpha),
     }
     if table.point is None:
@@ -95,6 +96,8 @@ def _sites(table: Parametrization) -> Iterator[str]:
     yield f"attention logits: {logits}; {_beyond(table, table.attention_source)}"
     readout = _further(table.tied_readout, "on the output use")
     yield f"tied readout: {readout}; {_beyond(table, table.tied_readout_source)}"
+    if table.own_init:
+        yield "init: every value stays as the model draws it"
     if table.depth is None:
         yield "residual branches: as written, whatever their number"
         return

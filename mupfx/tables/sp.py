@@ -27,4 +27,5 @@ SP = Parametrization(
     attention_source="1/sqrt(head_dim), as written",
     tied_readout=ONE,
     tied_readout_source="one weight for both uses, as written",
+    own_init=True,
 )

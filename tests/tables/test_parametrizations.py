@@ -1,8 +1,11 @@
 """The rules of each table, and looking a table up."""
 
 import pytest
+import torch
 from inline_snapshot import snapshot
+from torch import nn
 
+import mupfx
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.power import ONE, Power
 from mupfx.core.vocabulary import Role
@@ -37,6 +40,21 @@ def test_sp_changes_nothing() -> None:
     for rule in SP.rules.values():
         assert (rule.init_std, rule.lr_adam, rule.lr_sgd, rule.contraction) == (ONE, ONE, ONE, None)
     assert (SP.attention, SP.tied_readout) == (ONE, ONE)
+
+
+@pytest.mark.parametrize("std", [None, 0.02])
+def test_converting_to_sp_leaves_every_value(std: float | None) -> None:
+    """Whether a model's own std falls with its width or not."""
+    net = nn.Sequential(nn.Linear(8, 256), nn.ReLU(), nn.Linear(256, 256), nn.Linear(256, 4))
+    if std is not None:
+        for weight in net.parameters():
+            nn.init.normal_(weight, 0, std)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    mupfx.convert(net, torch.ones(1, 8), base=64, parametrization="sp")
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+    for row in mupfx.plan(net).parameters.values():
+        factors = row.optimizers["adamw"]
+        assert (row.multiplier, factors.lr, factors.weight_decay, factors.eps) == (1, 1, 1, 1)
 
 
 @pytest.mark.parametrize("name", PARAMETRIZATIONS)
