@@ -21,6 +21,7 @@ __all__ = [
     "InitError",
     "LoweringError",
     "ModelError",
+    "Muon",
     "MupfxError",
     "MupfxWarning",
     "OptimizerError",
@@ -34,8 +35,10 @@ __all__ = [
     "analyze",
     "check_groups",
     "clip_grad_norm_",
+    "compare",
     "convert",
     "explain_parametrization",
+    "muon_groups",
     "optimizer",
     "param_groups",
     "plan",
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from mupfx.api import (
         analyze,
         check_groups,
+        compare,
         convert,
         explain_parametrization,
         optimizer,
@@ -81,12 +85,12 @@ if TYPE_CHECKING:
         PlanError,
         TargetError,
     )
-    from mupfx.training import clip_grad_norm_, regauge_, scheduler
+    from mupfx.training import Muon, clip_grad_norm_, muon_groups, regauge_, scheduler
 else:  # hidden from type checkers, which would take any name for granted
     _HOMES = {
         "mupfx.api": (
-            "analyze check_groups convert explain_parametrization optimizer param_groups plan"
-            " rescale_ save_base scaled suggest"
+            "analyze check_groups compare convert explain_parametrization optimizer param_groups"
+            " plan rescale_ save_base scaled suggest"
         ),
         "mupfx.core.advice": "Advice",
         "mupfx.core.analysis": "Analysis",
@@ -97,7 +101,7 @@ else:  # hidden from type checkers, which would take any name for granted
             "AnalysisError BaseError CaptureError InitError LoweringError ModelError MupfxError"
             " MupfxWarning OptimizerError ParametrizationError PlanError TargetError"
         ),
-        "mupfx.training": "clip_grad_norm_ regauge_ scheduler",
+        "mupfx.training": "Muon clip_grad_norm_ muon_groups regauge_ scheduler",
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -6,14 +6,15 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mupfx.core.analysis import Analysis
 from mupfx.core.optimizer_family import OptimizerFamily
-from mupfx.errors import MupfxError
+from mupfx.errors import MupfxError, PlanError
 from mupfx.passes.clip import clip_
-from mupfx.passes.groups import schedule
+from mupfx.passes.groups import Muon, MuonGroups, schedule, split_analysed, split_planned
 from mupfx.pipeline.lowering import converted
 from mupfx.pipeline.regauging import Growth, regauge, rounded
 
-__all__ = ["clip_grad_norm_", "regauge_", "scheduler"]
+__all__ = ["Muon", "clip_grad_norm_", "muon_groups", "regauge_", "scheduler"]
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -62,6 +63,52 @@ def clip_grad_norm_(
         error_if_nonfinite=error_if_nonfinite,
         foreach=foreach,
     )
+
+
+def muon_groups(
+    model: nn.Module,
+    *,
+    muon: Mapping[str, Any],
+    adamw: Mapping[str, Any],
+    analysis: Analysis | None = None,
+    wd_rule: str = "timescale",
+) -> MuonGroups:
+    """Split a model between Muon and AdamW by what its graph says each parameter is.
+
+    Matrices from width to width go to Muon; embeddings, first layers, readouts, routers, vectors
+    and tensors of more dimensions to AdamW. Of a fused parameter, such as queries, keys and values
+    in one, ``mupfx.Muon`` makes each matrix orthogonal by itself; ``torch.optim.Muon`` takes the
+    same groups, and the parameter as one matrix. On a converted model all is scaled::
+
+        groups = mupfx.muon_groups(model, muon={"lr": 0.02}, adamw={"lr": 3e-4})
+        optimizers = mupfx.Muon(groups.muon), torch.optim.AdamW(groups.adamw)
+
+    Args:
+        model: A converted model, or any model with its ``analysis``.
+        muon: Hyperparameters of Muon, as tuned at the base.
+        adamw: Those of AdamW.
+        analysis: ``mupfx.analyze(model, inputs)``, to split a model that is not converted.
+        wd_rule: As for ``mupfx.optimizer``.
+
+    Returns:
+        Two lists of groups, ``muon`` and ``adamw``; the second is empty if nothing is left for it.
+
+    Raises:
+        OptimizerError: There is no such matrix, or a hyperparameter does not fit.
+        PlanError: The model was not converted, and no analysis is given.
+    """
+    if analysis is not None:
+        aliases = {o: name for name, others in analysis.program.tied.items() for o in others}
+        return split_analysed(analysis.roles, aliases, model.named_parameters(), muon, adamw)
+    try:
+        module, conversion = converted(model)
+    except PlanError as error:
+        raise PlanError(
+            error.what,
+            hint="convert it first; or pass analysis=mupfx.analyze(model, inputs) to split it as "
+            "it is",
+        ) from None
+    return split_planned(conversion.plan, module.named_parameters(), muon, adamw, wd_rule)
 
 
 def regauge_(

@@ -9,7 +9,7 @@ hidden weight whose fan-in and fan-out grew fourfold, in muP::
 from collections.abc import Mapping
 from fractions import Fraction
 
-from mupfx.core.axes import ParameterRole, Use
+from mupfx.core.axes import ParameterRole, Part, Use
 from mupfx.core.base import Ratios
 from mupfx.core.optimizer_family import OptimizerFamily, with_factors
 from mupfx.core.parametrization import Parametrization, Rule
@@ -51,7 +51,7 @@ def assign(
         branch = branches[name][0] if name in branches else None
         if branch is not None and parametrization.depth is not None:
             rule = parametrization.depth.inside(rule)
-        plan = _plan(role, values, rule, _base_shape(role, ratios), branch)
+        plan = _plan(role, values, rule, ratios, branch)
         plans[name] = with_factors(plan, families)
     return plans
 
@@ -60,7 +60,7 @@ def _plan(
     role: ParameterRole,
     values: Values,
     rule: Rule,
-    base_shape: tuple[int, ...],
+    ratios: Ratios,
     branch: str | None,
 ) -> ParameterPlan:
     power = init_power(rule, values)
@@ -79,9 +79,15 @@ def _plan(
         source=rule.source,
         evidence=(role.why, _growth(values), _stated(rule)),
         scales=Scales(rule.lr_adam, rule.gradient, power),
-        base_shape=base_shape,
-        parts=tuple(Rows(p.dim, p.start, p.stop, p.period) for p in role.parts),
+        base_shape=_base_shape(role, ratios),
+        parts=tuple(_rows(role, part, ratios) for part in role.parts),
     )
+
+
+def _rows(role: ParameterRole, part: Part, ratios: Ratios) -> Rows:
+    size = (part.stop - part.start) * (role.shape[part.dim] // part.period)
+    base = round(size / ratios.of_axis(part.axis))
+    return Rows(part.dim, part.start, part.stop, part.period, base, part.role)
 
 
 def _base_shape(role: ParameterRole, ratios: Ratios) -> tuple[int, ...]:

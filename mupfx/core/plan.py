@@ -67,6 +67,9 @@ class Rows:
     start: int
     stop: int
     period: int
+    base_size: int
+    """How many there are at the base."""
+    role: Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,10 @@ def _parameter(p: ParameterPlan) -> dict[str, Any]:
         },
         "gauge": str(p.gauge),
         "base_shape": list(p.base_shape),
-        "parts": [[part.dim, part.start, part.stop, part.period] for part in p.parts],
+        "parts": [
+            [part.dim, part.start, part.stop, part.period, part.base_size, str(part.role)]
+            for part in p.parts
+        ],
     }
 
 
@@ -266,7 +272,7 @@ def _read_parameter(name: str, data: Mapping[str, Any]) -> ParameterPlan:
         scales=Scales(**{key: Power.parse(text) for key, text in data["scales"].items()}),
         gauge=Power.parse(data["gauge"]),
         base_shape=tuple(data["base_shape"]),
-        parts=tuple(Rows(*part) for part in data["parts"]),
+        parts=tuple(Rows(*part[:5], Role(part[5])) for part in data["parts"]),
     )
 
 

@@ -9,12 +9,15 @@
 
 from mupfx.passes.groups.build import Family, build_groups
 from mupfx.passes.groups.construct import construct
+from mupfx.passes.groups.muon import Muon, MuonGroups, split_analysed, split_planned
 from mupfx.passes.groups.ratios import check_ratios, reject_stepped, scaled
 from mupfx.passes.groups.regauge import move, require_movable
 from mupfx.passes.groups.schedule import absolute, schedule
 
 __all__ = [
     "Family",
+    "Muon",
+    "MuonGroups",
     "absolute",
     "build_groups",
     "check_ratios",
@@ -24,4 +27,6 @@ __all__ = [
     "require_movable",
     "scaled",
     "schedule",
+    "split_analysed",
+    "split_planned",
 ]

@@ -121,8 +121,9 @@ def _split(group: Group, growth: Growth) -> Iterator[tuple[Group, float]]:
 
 def _part(group: Group, indices: list[int], count: int) -> Group:
     part = {**group, "params": [group["params"][i] for i in indices]}
-    if "param_names" in group:
-        part["param_names"] = [group["param_names"][i] for i in indices]
+    for key in ("param_names", "parts"):
+        if group.get(key):
+            part[key] = [group[key][i] for i in indices]
     if "name" in group and count > 1:
         part["name"] = f"{group['name']}.{count}"
     if record := group.get("mupfx"):

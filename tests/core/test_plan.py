@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mupfx.core.plan import InitPlan, OptimizerFactors, ParameterPlan, Plan, SitePlan
+from mupfx.core.plan import (
+    InitPlan,
+    OptimizerFactors,
+    ParameterPlan,
+    Plan,
+    Rows,
+    Scales,
+    SitePlan,
+)
 from mupfx.core.power import ONE, SYMBOLS, Power
 from mupfx.core.vocabulary import Role, SiteKind
 
@@ -28,6 +36,7 @@ factors = st.builds(
     lr_power=powers,
     weight_decay_power=st.one_of(st.none(), powers),
     eps_power=st.one_of(st.none(), powers),
+    others=st.dictionaries(names, st.tuples(positive, powers), max_size=2),
 )
 inits = st.builds(
     InitPlan,
@@ -37,6 +46,8 @@ inits = st.builds(
     factor=positive,
     power=powers,
 )
+sizes = st.integers(0, 9)
+rows = st.builds(Rows, sizes, sizes, sizes, sizes, sizes, st.sampled_from(Role))
 words = st.lists(names, max_size=2).map(tuple)
 
 
@@ -57,6 +68,10 @@ def parameters(draw: st.DrawFn) -> dict[str, ParameterPlan]:
             tied_to=draw(words),
             source=draw(names),
             evidence=draw(words),
+            scales=draw(st.builds(Scales, powers, powers, powers)),
+            gauge=draw(powers),
+            base_shape=tuple(draw(st.lists(st.integers(1, 9), max_size=3))),
+            parts=tuple(draw(st.lists(rows, max_size=2))),
         )
         for name in draw(st.lists(names, unique=True, max_size=3))
     }
