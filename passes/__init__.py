@@ -12,7 +12,7 @@
     sites        Program, roles   -> Site              attention logits, tied readouts, products
     certainty    Axes, Streams    -> Axes              what one model alone cannot prove
     ratios       Axes, base       -> Ratios            growth of every factor class
-    layers       Streams, Ratios  -> refusals          an axis that grew in only some layers
+    layers       Streams, Ratios  -> Uneven            an axis that grew in only some layers
     depth        Streams, Ratios  -> refusals, notes   streams that depth rules were not made for
     advice       Program, Streams -> Advice            the depth rule that blocks ask for
     lint         Program, Axes    -> problems          what must hold after any of these

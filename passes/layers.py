@@ -1,25 +1,22 @@
-"""Layers that repeat must have grown alike: else an axis grew in only some of them."""
+"""Layers that repeat should have grown alike: else an axis grew in only some of them."""
 
 from collections.abc import Iterator
 
 from mupfx.core.axes import Axes, Use
-from mupfx.core.base import Ratios
+from mupfx.core.base import Ratios, Uneven
 from mupfx.core.program import Program
 from mupfx.core.structure import Streams
-from mupfx.errors import BaseError
 
 
-def require_even_growth(program: Program, axes: Axes, streams: Streams, ratios: Ratios) -> None:
-    """Compare branches that run the same ops in the same order.
-
-    Raises:
-        BaseError: A dimension grew by another ratio than in the first branch of its kind.
-    """
+def uneven_growth(
+    program: Program, axes: Axes, streams: Streams, ratios: Ratios
+) -> Iterator[Uneven]:
+    """Branches that run the same ops in the same order, and of which one grew otherwise."""
     first: dict[tuple[int, tuple[str, ...]], list[Use]] = {}
     for ops, uses in _branches(program, axes, streams):
         model = first.setdefault((len(uses), ops), uses)
         for mine, other in zip(uses, model, strict=True):
-            _compare(axes, ratios, mine.parameter, other.parameter)
+            yield from _compared(axes, ratios, mine.parameter, other.parameter)
 
 
 def _branches(
@@ -37,7 +34,7 @@ def _branches(
         yield tuple(targets[name] for name in names), uses
 
 
-def _compare(axes: Axes, ratios: Ratios, mine: str, other: str) -> None:
+def _compared(axes: Axes, ratios: Ratios, mine: str, other: str) -> Iterator[Uneven]:
     axes_of = axes.parameters[mine], axes.parameters[other]
     if len(axes_of[0]) != len(axes_of[1]):
         return
@@ -46,12 +43,10 @@ def _compare(axes: Axes, ratios: Ratios, mine: str, other: str) -> None:
         if grown == expected or axes.size_of(axis) != axes.size_of(model):
             continue  # a layer of other sizes grows as it likes
         sizes = _sizes(axes, mine, d), _sizes(axes, other, d)
-        raise BaseError(
-            "an axis grew in only some layers",
+        yield Uneven(
             where=f"{mine} dimension {d}",
             expected=f"a ratio of {expected}, as {other} dimension {d} ({sizes[1]})",
             found=f"a ratio of {grown} ({sizes[0]})",
-            hint="build the base so that every layer shrinks alike",
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import fx
 
 from mupfx.core.axes import Axes, Axis, FactorClass, ParameterRole, Part
-from mupfx.core.base import Ratios
+from mupfx.core.base import Ratios, Uneven
 from mupfx.core.program import Program
 from mupfx.core.structure import Site, Streams
 from mupfx.core.vocabulary import Role
@@ -33,6 +33,8 @@ class Analysis:
     """What a reader should know, a sentence each."""
     twins: Mapping[fx.Node, fx.Node]
     """Nodes of the base's graph, where a base model was given."""
+    uneven: tuple[Uneven, ...] = ()
+    """Layers that did not grow alike."""
 
     @property
     def parameters(self) -> Mapping[str, ParameterRole]:

@@ -28,3 +28,16 @@ class Ratios:
         for dim in dims:
             total *= self.of_axis(axes[dim])
         return total
+
+
+@dataclass(frozen=True, slots=True)
+class Uneven:
+    """A dimension that grew by another ratio than the same one in the first layer of its kind."""
+
+    where: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        """As the report says it."""
+        return f"{self.where} grew by {self.found}, not by {self.expected}"

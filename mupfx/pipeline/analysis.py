@@ -9,7 +9,7 @@ from torch import nn
 
 from mupfx.core.analysis import Analysis
 from mupfx.core.axes import Axes
-from mupfx.core.base import Ratios
+from mupfx.core.base import Ratios, Uneven
 from mupfx.core.ops import constant_factor
 from mupfx.core.program import Program, source_line
 from mupfx.core.structure import Site, Streams
@@ -18,7 +18,7 @@ from mupfx.errors import AnalysisError, BaseError
 from mupfx.passes.align import Twins
 from mupfx.passes.axes import infer_axes
 from mupfx.passes.certainty import doubt
-from mupfx.passes.layers import require_even_growth
+from mupfx.passes.layers import uneven_growth
 from mupfx.passes.lint import lint
 from mupfx.passes.normalize import normalize
 from mupfx.passes.ratios import of_model, of_shapes, of_sizes, of_width, with_overrides
@@ -63,16 +63,18 @@ def run_analysis(
         axes = with_overrides(axes, options.overrides)
         streams = find_streams(program, axes)
     ratios = None if base is None else _ratios(base, axes, streams)
+    uneven: tuple[Uneven, ...] = ()
     if base is not None and ratios is not None:
         axes = _with_base(axes, base, ratios)
         ratios = replace(ratios, depth=_depths(streams, beside, options))
-        require_even_growth(program, axes, streams, ratios)
+        uneven = tuple(uneven_growth(program, axes, streams, ratios))
     roles = assign_roles(program, axes)
     sites = find_sites(program, axes, roles, twins=twins)
     _require_sound(program, axes)
     findings = (*_findings(program, axes, ratios), *_constants(twins, sites))
+    findings += tuple(map(str, uneven[:3]))
     findings += (base.note,) if base is not None and base.note else ()
-    return Analysis(captured, program, axes, roles, streams, sites, ratios, findings, twins)
+    return Analysis(captured, program, axes, roles, streams, sites, ratios, findings, twins, uneven)
 
 
 def _require_sound(program: Program, axes: Axes) -> None:

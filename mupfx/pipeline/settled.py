@@ -2,7 +2,7 @@
 
 from mupfx.core.analysis import Analysis
 from mupfx.core.vocabulary import Status
-from mupfx.errors import AnalysisError
+from mupfx.errors import AnalysisError, BaseError
 
 
 def require_settled(analysis: Analysis) -> None:
@@ -10,6 +10,7 @@ def require_settled(analysis: Analysis) -> None:
 
     Raises:
         AnalysisError: A parameter was never reached, an op is unknown, or a role is ambiguous.
+        BaseError: An axis grew in only some of the layers that have it.
     """
     if analysis.unreached:
         raise AnalysisError(
@@ -24,6 +25,15 @@ def require_settled(analysis: Analysis) -> None:
             where=node,
             found=why,
             hint="strict=False treats its result's axes as new",
+        )
+    if analysis.uneven:
+        first = analysis.uneven[0]
+        raise BaseError(
+            "an axis grew in only some layers",
+            where=first.where,
+            expected=first.expected,
+            found=first.found,
+            hint="shrink every layer of the base alike, or strict=False if that is meant",
         )
     unknown = [n for n, r in analysis.roles.items() if r.status is Status.UNKNOWN]
     if unknown:

@@ -85,8 +85,18 @@ BaseError: an axis grew in only some layers
   where: h.1.mlp.c_fc.weight dimension 0
   expected: a ratio of 2, as h.0.mlp.c_fc.weight dimension 0 (280 here, 140 at the base)
   found: a ratio of 1 (280 here, 280 at the base)
-  hint: build the base so that every layer shrinks alike\
+  hint: shrink every layer of the base alike, or strict=False if that is meant\
 """)
+
+
+def test_analysis_tells_what_conversion_refuses() -> None:
+    (model, args, kwargs), base = gpt.gpt(2), gpt.gpt(1)[0]
+    assert isinstance(base, gpt.GPT)
+    found = mupfx.analyze(model, args, kwargs, base=with_inner(base, 1, 280))
+    assert any("h.1.mlp.c_fc.weight dimension 0 grew by a ratio of 1" in f for f in found.findings)
+    with pytest.warns(mupfx.MupfxWarning, match="h.1.mlp.c_fc.weight"):
+        converted = mupfx.convert(model, args, kwargs, base=with_inner(base, 1, 280), strict=False)
+    assert mupfx.plan(converted).parameters["h.1.mlp.c_fc.weight"].fan_out_ratio == 1
 
 
 @pytest.mark.parametrize("base", [0, -4, 2.5, "no/such/base.json", None, object()])

@@ -34,6 +34,7 @@ class Positions(nn.Module):
         self.first, self.second = nn.Linear(2, 33), nn.Linear(33, heads)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.head = nn.Linear(width, 5)
+        self.grid: torch.Tensor
         self.register_buffer("grid", torch.rand(6, 6, 2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
