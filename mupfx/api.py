@@ -20,17 +20,21 @@ from mupfx.passes.groups import scaled as scaled_per_group
 from mupfx.passes.preflight import preflight
 from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import Base, read_base, write_base
+from mupfx.pipeline.comparing import compare as compared
 from mupfx.pipeline.dump import dump
 from mupfx.pipeline.lowering import converted, finish, require_unconverted
 from mupfx.pipeline.planning import Request, make_plan
 from mupfx.pipeline.regauging import lower_into
+from mupfx.render.comparison import comparison_document
 from mupfx.render.parametrization import parametrization_document, parametrizations_document
 from mupfx.render.text import plain
+from mupfx.tables.parametrizations import one_of_each
 from mupfx.tables.parametrizations import parametrization as table_of
 
 __all__ = [
     "analyze",
     "check_groups",
+    "compare",
     "convert",
     "dump",
     "explain_parametrization",
@@ -161,6 +165,39 @@ def suggest(analysis: Analysis) -> tuple[Advice, ...]:
         matrix, choices by which layers would learn more different features.
     """
     return advise(analysis.program, analysis.axes, analysis.streams)
+
+
+def compare(  # noqa: PLR0913 - each is an answer that only the user can give
+    model: nn.Module,
+    args: object = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    base: Base,
+    base_depth: int | Mapping[str, int] | None = None,
+    parametrizations: Sequence[str | Path | Parametrization] | None = None,
+    grow: str = "heads",
+    overrides: Mapping[str, str] | None = None,
+) -> str:
+    """Several parametrizations of one model beside each other, as a table; nothing is changed.
+
+    Args:
+        model: As for ``convert``, like all other arguments.
+        args: Positional example inputs.
+        kwargs: Keyword example inputs.
+        base: The model whose hyperparameters were tuned.
+        base_depth: Residual adds at the base, where that differs.
+        parametrizations: Which; None for every table, and one of each family.
+        grow: What grows in attention when the base does not say.
+        overrides: Factor classes that are ``"width"`` or ``"finite"``.
+
+    Raises:
+        MupfxError: As for ``convert``.
+    """
+    chosen = one_of_each() if parametrizations is None else tuple(map(table_of, parametrizations))
+    preflight(model)
+    options = _options(base_depth, grow, overrides)
+    found = run_analysis(model, _positional(args), kwargs or {}, read_base(base), options)
+    return plain(comparison_document(compared(found, chosen)))
 
 
 def plan(model: nn.Module) -> Plan:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+import mupfx
 from mupfx.core.vocabulary import Role
+from mupfx.demo.gpt import example
 from mupfx.tables.mup import MUP
+from mupfx.tables.parametrizations import parametrization
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -39,3 +42,21 @@ def test_table_of_roles_says_what_the_rules_say(role: Role) -> None:
     rule = MUP.rules[role]
     powers = (rule.init_std, rule.lr_adam, rule.lr_sgd, rule.gradient)
     assert row[3:7] == [str(power) for power in powers]
+
+
+def test_the_comparison_is_what_it_prints() -> None:
+    printed = mupfx.compare(*example(width=256), base=64, base_depth=2)
+    blocks = re.findall(r"^```text\n(.*?)\n```", README.read_text(), re.MULTILINE | re.DOTALL)
+    assert printed in blocks
+
+
+def test_the_table_of_ones_own_is_mup(tmp_path: Path) -> None:
+    (block,) = re.findall(r"^```toml\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    path = tmp_path / "own.toml"
+    path.write_text(block)
+    own = parametrization(path)
+    for role, rule in MUP.rules.items():
+        found = own.rules[role]
+        powers = (found.init_std, found.lr_adam, found.gradient)
+        assert powers == (rule.init_std, rule.lr_adam, rule.gradient)
+    assert own.tied_readout == MUP.tied_readout

@@ -46,6 +46,8 @@ class Family:
     parameters: tuple[Parameter, ...]
     about: str
     """One sentence."""
+    example: str
+    """What is between the brackets of one of them."""
 
     @property
     def signature(self) -> str:

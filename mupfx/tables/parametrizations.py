@@ -38,21 +38,25 @@ FAMILIES: Mapping[str, Family] = {
             Parameter("q", "exponent of the input's SGD learning rate"),
         ),
         "every scaling with width: NTK at (-1/2, 0), muP at (-1, 1)",
+        "-3/4, 3/4",
     ),
     "meta": Family(
         plane.meta,
         (Parameter("s", "metaparameter", Fraction(0), Fraction(1)),),
         "Yaida's line from NTK, s = 0, to muP, s = 1",
+        "1/2",
     ),
     "rich": Family(
         plane.rich,
         (Parameter("r", "richness", Fraction(0), Fraction(1, 2)),),
         "the same line by Karkada's richness r = s/2",
+        "1/4",
     ),
     "depth": Family(
         depth,
         (Parameter("alpha", "exponent of the branches, from 1/2 to 1"),),
         "muP in width, residual branches of depth^-alpha",
+        "3/4",
     ),
     "everett": Family(
         everett,
@@ -61,9 +65,16 @@ FAMILIES: Mapping[str, Family] = {
             Parameter("alignment", "of updates with their inputs", words=tuple(ALIGNMENT)),
         ),
         "empirical: Everett's learning rates per layer",
+        "sp, full",
     ),
 }
 """Tables that are made from parameters."""
+
+
+def one_of_each() -> tuple[Parametrization, ...]:
+    """Every table without parameters, and an example of each family."""
+    made = (f"{name}({family.example})" for name, family in FAMILIES.items())
+    return (*PARAMETRIZATIONS.values(), *map(parametrization, made))
 
 
 def parametrization(name_or_table: str | Path | Parametrization) -> Parametrization:
