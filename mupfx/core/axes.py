@@ -98,6 +98,8 @@ class Axes:
     """Shapes of the parameters in the base model; empty without one."""
     conflicts: tuple[str, ...] = ()
     """Axes that had to be equal and are not, a sentence each."""
+    probed: tuple[str, ...] = ()
+    """Ops without a rule, whose axes an experiment found."""
     doubts: Mapping[str, str] = field(default_factory=dict)
     """Why an axis of these parameters may be width that has no factor to say so."""
 

@@ -32,7 +32,9 @@ def summary(analysis: Analysis) -> Lines:
     program = analysis.program
     nodes = len(program.graph.nodes)
     line = f"captured by {program.frontend}: {nodes} nodes, {len(analysis.roles)} parameters"
-    return Lines("model", (line,))
+    probed = analysis.axes.probed
+    found = (f"axes found by experiment: {', '.join(probed)}",) if probed else ()
+    return Lines("model", (line, *found))
 
 
 def parameter_table(analysis: Analysis) -> Table:

@@ -59,6 +59,7 @@ def freeze(
         unknown_ops=dict(tracker.unknown),
         base_shapes=_base_shapes(parameters, roots),
         conflicts=tuple(dict.fromkeys(tracker.conflicts)),
+        probed=tuple(tracker.asked),
     )
 
 

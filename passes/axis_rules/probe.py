@@ -49,6 +49,7 @@ def probe(tracker: Tracker, call: Call) -> Dims | list[Dims] | None:
     before, found = _remembered(tracker, bench)
     if before is None or found is None or len(before) != _count(call):
         return None
+    tracker.asked.setdefault(str(call.node.target), call.node.name)
     return _apply(tracker, call, bench, found, before)
 
 

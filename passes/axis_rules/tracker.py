@@ -94,6 +94,8 @@ class Tracker:
         self.inner: dict[Origin, str] = {}
         """Parameter dimensions contracted with another parameter, and where."""
         self.unknown: dict[str, str] = {}
+        self.asked: dict[str, str] = {}
+        """Ops that were probed, and the first node of each."""
         self.probed: dict[object, Any] = {}
         """What experiments with an op found, by the op and the sizes it was given."""
         self.conflicts: list[str] = []

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 import mupfx
 from mupfx.passes import axes
+from mupfx.render.analysis import summary
 from tests.passes.axis_rules.notation import Case, actual, case, check, ints, wanted
 
 AGREED = [
@@ -134,6 +135,8 @@ def test_it_is_named_in_the_findings() -> None:
 
 def test_a_probed_op_lets_width_through() -> None:
     found = mupfx.analyze(Net(16, rounded), torch.zeros(2, 3))
+    assert [op for op in found.axes.probed if "rounded" in op]
+    assert "axes found by experiment: mupfx_tests.rounded.default" in summary(found).lines
     assert {name: str(role.role) for name, role in found.roles.items()} == {
         "first.weight": "input",
         "first.bias": "vector",
