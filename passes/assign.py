@@ -8,6 +8,7 @@ hidden weight whose fan-in and fan-out grew fourfold, in muP::
 
 from collections.abc import Mapping
 from fractions import Fraction
+from math import lcm
 
 from mupfx.core.axes import ParameterRole, Part, Use
 from mupfx.core.base import Ratios
@@ -155,9 +156,16 @@ def init_power(rule: Rule, values: Values) -> Power:
     >>> print(init_power(hidden, {"fan_in": Fraction(16), "fan_out": Fraction(4)}))
     fan_in^-1 fan_out^1/2
     """
-    if rule.contraction is None or rule.contraction.value(values) >= 1:
+    spectral = rule.contraction
+    if spectral is None or _at_least_one(spectral, values):
         return rule.init_std
-    return rule.init_std * rule.contraction
+    return rule.init_std * spectral
+
+
+def _at_least_one(power: Power, values: Values) -> bool:
+    """Without rounding: where fan-in and fan-out grow alike, ``power`` is one."""
+    whole = power ** lcm(*(exponent.denominator for _, exponent in power.exponents))
+    return whole.value(values) >= 1
 
 
 def _growth(values: Values) -> str:

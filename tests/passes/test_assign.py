@@ -18,6 +18,7 @@ from mupfx.errors import ParametrizationError
 from mupfx.passes.assign import assign
 from mupfx.tables.mup import MUP
 from mupfx.tables.optimizers import FAMILIES
+from mupfx.tables.plane import meta
 from mupfx.tables.sp import SP
 
 Classes = dict[str, int | Fraction]
@@ -151,6 +152,14 @@ def test_sp_is_one_at_every_width(role: Role, grown_in: Fraction, grown_out: Fra
     assert plan.init.power == ONE
     for factors in plan.optimizers.values():
         assert {factors.lr, factors.weight_decay, factors.eps} <= {1.0, None}
+
+
+@given(ratio, st.fractions(min_value=Fraction(1, 8), max_value=1, max_denominator=8))
+def test_nothing_is_contracted_where_all_grow_alike(grown: Fraction, s: Fraction) -> None:
+    """Exactly: ``x^-s/2 x^s/2`` in floating point can be a little less than one."""
+    hidden = role_of(Role.HIDDEN, (("o",), ("i",)), (1,), (0,))
+    plan = plan_of(hidden, {"o": grown, "i": grown}, meta(s))
+    assert plan.init.power == Power.of(fan_in="-1/2")
 
 
 def test_branch_and_depth_are_recorded() -> None:
