@@ -23,6 +23,7 @@
     fold         Program, site    -> parameters        those that can carry a multiplier
     gauge        ParameterPlan    -> ParameterPlan     a multiplier absorbed into a weight
     multipliers  Program, site    -> HookPlan          what cannot be folded becomes a hook
+    initial      Program, model   -> frozen copy       the function at the start, added to readouts
     verify       plan, parameters -> problems          all planned, each multiplier once
     groups       plan, optimizer  -> parameter groups  factors on the user's hyperparameters
 

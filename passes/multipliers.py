@@ -84,7 +84,7 @@ def plan_output_hook(program: Program, operand: str, value: float) -> HookPlan |
     if not _read_once(target):
         return None
     for source in _behind(target):
-        module = _module_with_output(program, source)
+        module = module_with_output(program, source)
         entries = None if module is None else _entries(source, target)
         part = None if entries is None else _part(entries)
         if module is not None and part is not None:
@@ -186,7 +186,7 @@ def _part(entries: list[bool]) -> tuple[int, int, int] | None:
     return None
 
 
-def _module_with_output(program: Program, node: fx.Node) -> str | None:
+def module_with_output(program: Program, node: fx.Node) -> str | None:
     """The module whose last op is ``node``, and whose value everybody outside reads."""
     path = module_of(node)
     inside = [n for n in program.graph.nodes if path and _within(module_of(n), path)]

@@ -80,6 +80,9 @@ class Parametrization:
     tied_readout: Power = ONE
     """Multiplier of the output use of a tied embedding, in ``fan_in``."""
     tied_readout_source: str = ""
+    initial: Power = ONE
+    """How much of the function at the start its readouts keep, in ``fan_in``; a frozen copy adds
+    what is more than one."""
     depth: DepthRule | None = None
     """How residual branches answer to depth; None leaves them as written."""
     embedding: Rule | None = None

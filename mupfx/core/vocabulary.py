@@ -66,6 +66,8 @@ class SiteKind(StrEnum):
     """An inner product of two width activations that is the model's output."""
     BRANCH = "branch"
     """What a residual branch adds to its stream."""
+    INITIAL = "initial"
+    """What a last readout made at the start."""
     READOUT = "readout"
     """What a last output weight makes, where the user chose a multiplier."""
     EMBEDDING = "embedding"

@@ -7,10 +7,12 @@ from torch import nn
 
 from mupfx.core.conversion import ATTRIBUTE, Conversion
 from mupfx.core.plan import Plan
+from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import ModelError, PlanError
 from mupfx.passes.initialize import Hints, documented_laws, finish_init, rescale_
 from mupfx.passes.multipliers import install
 from mupfx.passes.verify import verify
+from mupfx.pipeline.initial import keep_initial
 from mupfx.pipeline.planning import Planned
 
 
@@ -24,6 +26,8 @@ def lower(model: nn.Module, planned: Planned) -> None:
     verify(planned.plan, parameters)
     install(model, planned.hooks)
     rescale_(parameters, planned.plan.parameters)
+    if not planned.on_meta:
+        keep_initial(model, planned.plan)
     pending = planned.fans if planned.on_meta else None
     request = planned.request
     setattr(model, ATTRIBUTE, Conversion(planned.plan, pending, dict(request.init), request.strict))
@@ -82,7 +86,8 @@ def finish(model: nn.Module) -> None:
             hint="model.to_empty(device=...), initialise it, then mupfx.rescale_(model)",
         )
     _require_ties(module, conversion.plan)
-    hints = Hints(conversion.init, documented=documented_laws(module))
+    deeper = any(site.kind is SiteKind.BRANCH for site in conversion.plan.sites.values())
+    hints = Hints(conversion.init, documented=documented_laws(module), by_depth=deeper)
     planned = finish_init(
         parameters,
         conversion.plan.parameters,
@@ -91,6 +96,7 @@ def finish(model: nn.Module) -> None:
         strict=conversion.strict,
     )
     rescale_(parameters, planned)
+    keep_initial(module, conversion.plan)
     setattr(module, ATTRIBUTE, Conversion(replace(conversion.plan, parameters=planned)))
 
 

@@ -20,6 +20,7 @@ from mupfx.passes.initialize import Hints, documented_laws, fans_of, plan_init
 from mupfx.passes.multipliers import HookPlan
 from mupfx.pipeline.bases import Given
 from mupfx.pipeline.deepening import branches_of, require_depth
+from mupfx.pipeline.initial import initial_notes, plan_initial
 from mupfx.pipeline.placing import place_sites
 from mupfx.pipeline.settled import require_settled
 from mupfx.tables.optimizers import FAMILIES
@@ -87,6 +88,7 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
         request.choices,
         allow_hooks=request.hooks,
     )
+    sites |= plan_initial(analysis, request.parametrization)
     plan = Plan(
         parametrization=request.parametrization.name,
         base=_describe(analysis, ratios, request.base),
@@ -97,6 +99,7 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
             *request.parametrization.cautions,
             *notes,
             *_notes(hooks, on_meta=on_meta),
+            *initial_notes(sites),
             *([f"hyperparameters: {request.choices}"] if request.choices != NO_CHOICES else []),
         ),
         aliases={o: name for name, others in analysis.program.tied.items() for o in others},

@@ -12,6 +12,7 @@ from mupfx.core.parametrization import Parametrization
 from mupfx.tables import plane
 from mupfx.tables.depth import COMPLETEP, DEPTH_MUP, depth
 from mupfx.tables.everett import ALIGNMENT, READOUT, everett
+from mupfx.tables.initial import IC_MEAN_FIELD
 from mupfx.tables.mup import MUP
 from mupfx.tables.names import Family, Parameter, read
 from mupfx.tables.sp import SP
@@ -24,6 +25,7 @@ PARAMETRIZATIONS: Mapping[str, Parametrization] = {
     "ntk": plane.NTK,
     "mean_field": plane.MEAN_FIELD,
     "sym_default": plane.SYM_DEFAULT,
+    "ic_mean_field": IC_MEAN_FIELD,
     "depth_mup": DEPTH_MUP,
     "completep": COMPLETEP,
     "u_mup": U_MUP,
