@@ -73,6 +73,7 @@ class Shampoo(_Simple):
 
 
 def _root(matrix: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(matrix)
-    root: Tensor = (vectors * values.clamp_min(0) ** -0.25) @ vectors.T
-    return root
+    values, vectors = torch.linalg.eigh(matrix.double())
+    floor = torch.finfo(matrix.dtype).eps * float(values[-1])
+    root: Tensor = (vectors * values.clamp_min(floor) ** -0.25) @ vectors.T
+    return root.to(matrix.dtype)
