@@ -10,7 +10,8 @@ from typing import Any
 from mupfx.core.plan import SCHEMA, OptimizerFactors, ParameterPlan, Plan
 from mupfx.core.vocabulary import Role
 
-_NUMBERS = ("lr", "weight_decay", "eps")
+Key = tuple[tuple[str, float | None], ...]
+"""A group's hyperparameters and their factors, the learning rate first."""
 
 
 def groups_dict(plan: Plan) -> dict[str, Any]:
@@ -27,14 +28,14 @@ def groups_dict(plan: Plan) -> dict[str, Any]:
 
 
 def _groups(plan: Plan, family: str) -> list[dict[str, Any]]:
-    members: dict[tuple[float, float | None, float | None], list[ParameterPlan]] = {}
+    members: dict[Key, list[ParameterPlan]] = {}
     for parameter in plan.parameters.values():
         if factors := parameter.optimizers.get(family):
             members.setdefault(_key(factors), []).append(parameter)
     groups = [
         {
-            "name": f"{_roles(group)}.lr={key[0]:.4g}",
-            **dict(zip(_NUMBERS, key, strict=True)),
+            "name": f"{_roles(group)}.lr={key[0][1]:.4g}",
+            **dict(key),
             "parameters": [parameter.name for parameter in group],
         }
         for key, group in members.items()
@@ -42,8 +43,14 @@ def _groups(plan: Plan, family: str) -> list[dict[str, Any]]:
     return _distinct(groups)
 
 
-def _key(factors: OptimizerFactors) -> tuple[float, float | None, float | None]:
-    return (factors.lr, factors.weight_decay, factors.eps)
+def _key(factors: OptimizerFactors) -> Key:
+    others = ((name, value) for name, (value, _) in factors.others.items())
+    return (
+        ("lr", factors.lr),
+        ("weight_decay", factors.weight_decay),
+        ("eps", factors.eps),
+        *others,
+    )
 
 
 def _roles(group: list[ParameterPlan]) -> str:

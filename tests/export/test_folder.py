@@ -167,3 +167,15 @@ def test_plan_survives_the_file(tmp_path: Path) -> None:
     plan = plan_at(3)
     files = save(model(), plan, tmp_path).files
     assert load_plan(files[0]).to_dict() == plan.to_dict()
+
+
+def test_hyperparameters_that_only_some_optimizers_have() -> None:
+    families = groups_dict(plan_at(4))["families"]
+    hidden = {
+        family: next(group for group in groups if "2.weight" in group["parameters"])
+        for family, groups in families.items()
+    }
+    assert hidden["asgd"]["lambd"] == 1.0
+    assert hidden["adafactor"]["eps.1"] == 0.5
+    assert (hidden["rprop"]["lr"], hidden["rprop"]["step_sizes.0"]) == (0.25, 0.25)
+    assert "lambd" not in hidden["sgd"]

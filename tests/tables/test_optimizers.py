@@ -23,6 +23,7 @@ from mupfx.tables.optimizers import (
     family_of,
     muon_adjustment,
 )
+from mupfx.tables.parametrizations import parametrization
 
 
 class OwnAdamW(torch.optim.AdamW):
@@ -250,3 +251,37 @@ def test_an_optimizer_may_name_its_family_itself() -> None:
     assert family_of(Below, {}).name == "mine"
     assert family_of(Below, {}, "sgd").name == "sgd"
     assert family_of(OwnAdamW, {}, FAMILIES["sgd"]).name == "sgd"
+
+
+NUMBERS = [
+    (table, role)
+    for table in ("sp", "mup", "ntk", "mean_field", "sym_default", "meta(1/3)", "plane(-3/4, 1/2)")
+    for role in Role
+]
+
+
+@pytest.mark.parametrize(("table", "role"), NUMBERS)
+def test_identities_between_optimizers(table: str, role: Role) -> None:
+    """SGD's rate is Adam's over the gradient, eps is the gradient, and all else is made of these."""
+    rule = parametrization(table).rules[role]
+    scales = Scales(rule.lr_adam, rule.gradient, rule.init_std)
+    row = replace(hidden(4, 9), role=role, scales=scales, multiplier=0.7)
+    found = {
+        (name, key): factor[0]
+        for name, family in FAMILIES.items()
+        for key, factor in family.factors(row).items()
+        if factor is not None
+    }
+    gradient, adam = found["adamw", "eps"], found["adamw", "lr"]
+    assert found["sgd", "lr"] == pytest.approx(adam / gradient)
+    assert found["adadelta", "eps"] == pytest.approx(gradient**2)
+    assert found["adadelta", "lr"] == pytest.approx(found["sgd", "lr"])
+    assert found["asgd", "lambd"] == pytest.approx(1 / found["sgd", "lr"])
+    assert found["rprop", "step_sizes.1"] == pytest.approx(adam)
+    assert found["adafactor", "lr"] * found["adafactor", "eps.1"] == pytest.approx(adam)
+    assert found["muon", "eps"] ** 2 == pytest.approx(found["shampoo", "eps"])
+    assert found["muon", "lr"] / found["shampoo", "lr"] == pytest.approx(
+        1.0
+        if scales.as_written
+        else 1.0 * muon_adjustment((8, 8), {}) / muon_adjustment((32, 72), {})
+    )
