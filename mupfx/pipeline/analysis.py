@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from typing import Any
 
 from torch import nn
@@ -27,6 +26,7 @@ from mupfx.passes.single import doubt_single
 from mupfx.passes.sites import find_sites
 from mupfx.passes.streams import find_streams
 from mupfx.pipeline.bases import Given
+from mupfx.pipeline.depths import counts, counts_of_base, depths
 from mupfx.pipeline.pairing import captured_pair, line_up
 
 
@@ -37,6 +37,8 @@ class Options:
     base_depth: int | Mapping[str, int] | None = None
     infer_depth: bool = True
     """Take the depth of a base model as it is; False asks for ``base_depth`` where it differs."""
+    layers: bool = False
+    """Count the layers of a plain net as its depth."""
     grow: str = "heads"
     overrides: Mapping[str, str] = field(default_factory=dict)
 
@@ -66,7 +68,10 @@ def run_analysis(
     uneven: tuple[Uneven, ...] = ()
     if base is not None and ratios is not None:
         axes = _with_base(axes, base, ratios)
-        ratios = replace(ratios, depth=_depths(streams, beside, options))
+        mine = counts(program, axes, streams, layers=options.layers)
+        theirs = counts_of_base(beside, layers=options.layers)
+        depth = depths(mine, theirs, options.base_depth, infer=options.infer_depth)
+        ratios = replace(ratios, depth=depth)
         uneven = tuple(uneven_growth(program, axes, streams, ratios))
     roles = assign_roles(program, axes)
     sites = find_sites(program, axes, roles, twins=twins)
@@ -127,61 +132,9 @@ def _with_base(axes: Axes, base: Given, ratios: Ratios) -> Axes:
     return replace(axes, classes=classes)
 
 
-def _depths(streams: Streams, beside: Program | None, options: Options) -> dict[str, Fraction]:
-    mine = {s.name: s.depth for s in streams.streams}
-    if beside is not None:
-        return _depths_of_model(mine, beside, options)
-    if options.base_depth is None:
-        return dict.fromkeys(mine, Fraction(1))
-    return _told(mine, options.base_depth)
-
-
-def _told(mine: Mapping[str, int], told: int | Mapping[str, int]) -> dict[str, Fraction]:
-    if isinstance(told, int):
-        if len(mine) != 1:
-            raise BaseError(
-                f"base_depth={told} fits a model with one residual stream",
-                found=f"{len(mine)} streams: {dict(mine)}",
-                hint=f"base_depth={dict(mine)!r}, with the depths at the base",
-            )
-        told = dict.fromkeys(mine, told)
-    if set(told) - set(mine) or any(depth <= 0 for depth in told.values()):
-        raise BaseError(
-            "base_depth names a stream that is not there, or no positive depth",
-            expected=f"some of {dict(mine)!r}",
-            found=repr(dict(told)),
-        )
-    return {name: Fraction(depth, told.get(name, depth)) for name, depth in mine.items()}
-
-
-def _depths_of_model(
-    mine: Mapping[str, int], beside: Program, options: Options
-) -> dict[str, Fraction]:
-    told = options.base_depth
-    base = find_streams(beside, infer_axes(beside))
-    theirs = {s.name: s.depth for s in base.streams}
-    if theirs.keys() != mine.keys():
-        raise BaseError(
-            "the base has another number of residual streams",
-            expected=str(dict(mine)),
-            found=str(theirs),
-        )
-    if theirs != mine and told is None and not options.infer_depth:
-        raise BaseError(
-            "the base has another depth",
-            expected=f"{', '.join(map(str, mine.values()))} residual adds, as here",
-            found=", ".join(map(str, theirs.values())),
-            hint=f"if that is meant: base_depth={next(iter(theirs.values()))}",
-        )
-    stated = _told(mine, told) if told is not None else None
-    found = {name: Fraction(depth, theirs[name]) for name, depth in mine.items()}
-    if stated is not None and stated != found:
-        raise BaseError(
-            "base_depth is not the depth of the base that was given",
-            expected=f"base_depth={next(iter(theirs.values()))}",
-            found=f"base_depth={told!r}",
-        )
-    return found
+def _as_told(depths: Mapping[str, int]) -> str:
+    """Depths as a user writes them: one number for one stream."""
+    return str(next(iter(depths.values()))) if len(depths) == 1 else repr(dict(depths))
 
 
 def _label_streams(axes: Axes, streams: Streams) -> Axes:
