@@ -14,6 +14,7 @@
     ratios       Axes, base       -> Ratios            growth of every factor class
     layers       Streams, Ratios  -> Uneven            an axis that grew in only some layers
     depth        Streams, Ratios  -> refusals, notes   streams that depth rules were not made for
+    chain        Program, Axes    -> Chain             the layers of a plain net
     advice       Program, Streams -> Advice            the depth rule that blocks ask for
     lint         Program, Axes    -> problems          what must hold after any of these
     assign       roles, Ratios    -> ParameterPlan     numbers from a parametrization's table
@@ -26,6 +27,8 @@
     initial      Program, model   -> frozen copy       the function at the start, added to readouts
     verify       plan, parameters -> problems          all planned, each multiplier once
     groups       plan, optimizer  -> parameter groups  factors on the user's hyperparameters
+    carry        model, gauge     -> multipliers       applied where a stored parameter is read
+    clip         plan, gradients  -> norm              the same at every width
 
 The code lives in the repository's top-level ``passes``; ``mupfx/passes`` is a link to it.
 """

@@ -12,7 +12,7 @@ from math import lcm
 
 from mupfx.core.axes import ParameterRole, Part, Use
 from mupfx.core.base import Ratios
-from mupfx.core.optimizer_family import OptimizerFamily, with_factors
+from mupfx.core.optimizer_family import OptimizerFamily, with_all_factors
 from mupfx.core.parametrization import Parametrization, Rule
 from mupfx.core.plan import InitPlan, ParameterPlan, Rows, Scales
 from mupfx.core.power import Power
@@ -28,7 +28,7 @@ def assign(
     ratios: Ratios,
     parametrization: Parametrization,
     families: Mapping[str, OptimizerFamily],
-    branches: Mapping[str, tuple[str, Fraction]],
+    branches: Mapping[str, tuple[str | None, Fraction]],
 ) -> dict[str, ParameterPlan]:
     """Give every parameter its init power and its optimizer factors.
 
@@ -37,8 +37,8 @@ def assign(
         ratios: How much each factor class grew from the base.
         parametrization: The table of rules.
         families: The optimizer families to give factors for.
-        branches: Parameters inside a residual branch: its name and the depth ratio of all the
-            streams that it is in a branch of.
+        branches: Parameters that depth has a part in: the residual branch that they are in, if
+            any, and the depth ratio of all the streams, or of the layers.
 
     Raises:
         ParametrizationError: The table has no rule for a role of this model.
@@ -50,11 +50,10 @@ def assign(
         if rule is parametrization.readout_bias:
             values = {**values, "fan_in": _fan_in_beside(role, roles, ratios)}
         branch = branches[name][0] if name in branches else None
-        if branch is not None and parametrization.depth is not None:
-            rule = parametrization.depth.inside(rule)
-        plan = _plan(role, values, rule, ratios, branch)
-        plans[name] = with_factors(plan, families)
-    return plans
+        if parametrization.depth is not None:
+            rule = parametrization.depth.applied(rule, inside=branch is not None)
+        plans[name] = _plan(role, values, rule, ratios, branch)
+    return with_all_factors(plans, families)
 
 
 def _plan(
@@ -96,7 +95,9 @@ def _base_shape(role: ParameterRole, ratios: Ratios) -> tuple[int, ...]:
     return tuple(round(size / ratios.of_axis(axis)) for size, axis in axes)
 
 
-def _values(role: ParameterRole, ratios: Ratios, branch: tuple[str, Fraction] | None) -> Values:
+def _values(
+    role: ParameterRole, ratios: Ratios, branch: tuple[str | None, Fraction] | None
+) -> Values:
     fan_in, fan_out = role.fan_in, role.fan_out
     if role.role in {Role.VECTOR, Role.SCALAR}:
         fan_in, fan_out = (), tuple(range(len(role.axes)))

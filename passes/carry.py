@@ -31,7 +31,14 @@ def require_carriers(model: nn.Module, names: Mapping[str, object]) -> None:
     for name in names:
         if name not in parameters:
             raise LoweringError(f"the model has no parameter `{name}`", where=name)
-        for module, _ in owners(model, parameters[name]):
+        for module, own in owners(model, parameters[name]):
+            if own == "weight" and getattr(module, "max_norm", None) is not None:
+                raise LoweringError(
+                    "a looked-up row is cut to a length in place, and that is of stored values",
+                    where=name,
+                    found=f"{type(module).__name__} with max_norm={module.max_norm}",
+                    hint="leave it in the gauge it is in",
+                )
             if held := _held(module, parameters[name]):
                 raise LoweringError(
                     "nothing can multiply this parameter on its way to what reads it",

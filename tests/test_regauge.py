@@ -358,6 +358,21 @@ LoweringError: nothing can multiply this parameter on its way to what reads it
 """)
 
 
+def test_rows_that_are_cut_in_place() -> None:
+    torch.manual_seed(0)
+    models = [Tied(width) for width in (16, 8)]
+    for model in models:
+        model.embedding.max_norm = 1.0
+        model.readout = nn.Linear(model.body.out_features, 11)
+    model = mupfx.convert(models[0], inputs_of(models[0]), base=models[1], hooks=True)
+    assert refusal(model, lambda: mupfx.regauge_(model, {"embedding.weight": 2.0})) == snapshot("""\
+LoweringError: a looked-up row is cut to a length in place, and that is of stored values
+  where: embedding.weight
+  found: Embedding with max_norm=1.0
+  hint: leave it in the gauge it is in\
+""")
+
+
 def test_tied_names_have_one_multiplier() -> None:
     model = converted(Tied)
     given = {"embedding.weight": 2.0, "readout.weight": 4.0}

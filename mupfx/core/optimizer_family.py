@@ -67,12 +67,14 @@ class Scaling:
 
     def power(self, parameter: ParameterPlan) -> Power:
         """What it is for one parameter in the canonical gauge."""
-        scales = parameter.scales
-        found = (
-            scales.lr_adam ** Fraction(self.lr_adam)
-            * scales.gradient ** Fraction(self.gradient)
-            * scales.init_std ** Fraction(self.init_std)
-        )
+        scales, found = parameter.scales, ONE
+        for exponent, power in (
+            (self.lr_adam, scales.lr_adam),
+            (self.gradient, scales.gradient),
+            (self.init_std, scales.init_std),
+        ):
+            if exponent and power.exponents:
+                found *= power if exponent == 1 else power**exponent
         if self.span and parameter.role in _MATRICES and not scales.as_written:
             half = Fraction(self.span) / 2
             found *= Power.of(fan_in=half, fan_out=half)
@@ -81,8 +83,12 @@ class Scaling:
     def factor(self, parameter: ParameterPlan) -> tuple[float, Power]:
         """Its value for one parameter, and the exact form."""
         power = self.power(parameter)
-        value = power.value(parameter.symbols) * parameter.multiplier ** float(self.gauge)
-        return value, power * parameter.gauge ** Fraction(self.gauge)
+        value = power.value(parameter.symbols) if power.exponents else 1.0
+        if parameter.multiplier != 1:
+            value *= parameter.multiplier ** float(self.gauge)
+        if parameter.gauge.exponents:
+            power *= parameter.gauge ** Fraction(self.gauge)
+        return value, power
 
 
 NOTHING = Scaling()
@@ -210,10 +216,28 @@ def with_factors(
     parameter: ParameterPlan, families: Mapping[str, OptimizerFamily]
 ) -> ParameterPlan:
     """Write down what each family's hyperparameters are multiplied by."""
-    return replace(
-        parameter,
-        optimizers={name: _reported(f.factors(parameter)) for name, f in families.items()},
-    )
+    factors = {name: family.factors(parameter) for name, family in families.items()}
+    return replace(parameter, optimizers={n: _reported(found) for n, found in factors.items()})
+
+
+def with_all_factors(
+    parameters: Mapping[str, ParameterPlan], families: Mapping[str, OptimizerFamily]
+) -> dict[str, ParameterPlan]:
+    """The same for many, of which those of repeated layers share their numbers."""
+    known: dict[tuple[object, ...], Mapping[str, OptimizerFactors]] = {}
+    for parameter in parameters.values():
+        key = _what_factors_read(parameter)
+        if key not in known:
+            known[key] = with_factors(parameter, families).optimizers
+    return {
+        name: replace(parameter, optimizers=known[_what_factors_read(parameter)])
+        for name, parameter in parameters.items()
+    }
+
+
+def _what_factors_read(p: ParameterPlan) -> tuple[object, ...]:
+    sizes = (p.fan_in_ratio, p.fan_out_ratio, p.depth_ratio, p.shape, p.base_shape)
+    return (p.role, p.scales, p.multiplier, p.gauge, *sizes)
 
 
 def _reported(factors: Mapping[str, Factor]) -> OptimizerFactors:

@@ -17,6 +17,9 @@ OPTIMIZERS: tuple[tuple[type[torch.optim.Optimizer], dict[str, Any]], ...] = (
     (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
     (torch.optim.Adam, {"lr": 0.01, "eps": 1e-7}),
     (torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.1}),
+    (torch.optim.RAdam, {"lr": 0.01}),
+    (torch.optim.Adagrad, {"lr": 0.01, "initial_accumulator_value": 0.1}),
+    (torch.optim.Adafactor, {"lr": 0.01}),
 )
 EXPENSIVE = settings(
     max_examples=max(1, settings.default.max_examples // 2 if settings.default else 10)
@@ -66,6 +69,7 @@ def test_factors_are_one_at_the_base(spec: ModelSpec) -> None:
         numbers = [p.init.factor, p.multiplier, p.fan_in_ratio, p.fan_out_ratio, p.depth_ratio]
         for family in p.optimizers.values():
             numbers += [family.lr, family.weight_decay or 1, family.eps or 1]
+            numbers += [value for value, _ in family.others.values()]
         assert set(numbers) == {1}, (name, numbers)
     assert {site.multiplier for site in plan.sites.values()} <= {1}
 

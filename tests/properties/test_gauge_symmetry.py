@@ -242,6 +242,42 @@ def test_generated_models(
     assert deviation(moved, reference(spec, name, dtype)) <= (0.0 if exact else 1e-12)
 
 
+class Sparse(nn.Module):
+    """An embedding whose gradient is sparse."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(11, width, sparse=True)
+        self.readout = nn.Linear(width, 5)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        out: Tensor = self.readout(self.embedding(tokens))
+        return out
+
+
+@pytest.mark.parametrize(("gauge", "dtype"), [(2.7, torch.float64), (4.0, torch.float32)])
+@pytest.mark.parametrize("midway", [True, False])
+def test_sparse_adam(gauge: float, dtype: torch.dtype, *, midway: bool) -> None:
+    tokens = torch.arange(12).reshape(3, 4) % 7
+    weights = []
+    for value in (1.0, gauge):
+        torch.manual_seed(0)
+        model = mupfx.convert(Sparse(8), tokens, base=Sparse(4)).to(dtype)
+        model.readout.requires_grad_(requires_grad=False)
+        if not midway:
+            mupfx.regauge_(model, {"embedding.weight": value})
+        optimizer = mupfx.optimizer(O.SparseAdam, model, lr=0.05, eps=1e-3)
+        for step in range(STEPS):
+            if midway and step == MIDDLE:
+                mupfx.regauge_(model, {"embedding.weight": value}, optimizer=optimizer)
+            optimizer.zero_grad()
+            torch.autograd.backward((model(tokens + step % 4) ** 2).mean())
+            optimizer.step()
+        weights.append(effective(model)["embedding.weight"])
+    deviates = float((weights[0] - weights[1]).norm() / weights[0].norm())
+    assert deviates <= (0.0 if dtype is torch.float32 else 1e-12)
+
+
 # --------------------------------------------------------------------------- it would show
 
 
