@@ -144,21 +144,22 @@ def _limits() -> Table:
 
 
 def _limit_row(limit: Limit) -> Row:
-    line = {Edge.FEATURES: "q = -q_s", Edge.LAZY: "q = -1/2 - q_s", Edge.INSIDE: ""}[limit.edge]
-    where = (
-        f"q_s {_SIGNS[limit.output]} -1/2",
-        f"q {_SIGNS[limit.change]} -1 - 2 q_s",
-        *([line] if line else []),
-    )
     words = {-1: "vanishes", 0: "stays", 1: "grows"}
     return (
         limit.name,
         limit.kind,
-        ", ".join(where),
+        _where(limit),
         words[limit.output],
         words[limit.change],
         str(limit.edge),
     )
+
+
+def _where(limit: Limit) -> str:
+    if limit.at is not None:
+        return "q_s = {}, q = {}".format(*limit.at)
+    line = {Edge.FEATURES: ", q = -q_s", Edge.LAZY: ", q = -1/2 - q_s", Edge.INSIDE: ""}
+    return f"q_s {_SIGNS[limit.output]} -1/2, q {_SIGNS[limit.change]} -1 - 2 q_s{line[limit.edge]}"
 
 
 _SIGNS = {-1: "<", 0: "=", 1: ">"}

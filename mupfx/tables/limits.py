@@ -37,12 +37,14 @@ class Limit:
     change: int
     """Sign of the exponent of the output's change, which is the tangent kernel's."""
     edge: Edge
+    at: tuple[Fraction, Fraction] | None = None
+    """Where a point lies."""
 
 
 LIMITS: tuple[Limit, ...] = (
-    Limit("MF", "point", -1, 0, Edge.FEATURES),
-    Limit("NTK", "point", 0, 0, Edge.LAZY),
-    Limit("sym-default", "point", 0, 1, Edge.FEATURES),
+    Limit("MF", "point", -1, 0, Edge.FEATURES, (Fraction(-1), Fraction(1))),
+    Limit("NTK", "point", 0, 0, Edge.LAZY, (-HALF, Fraction(0))),
+    Limit("sym-default", "point", 0, 1, Edge.FEATURES, (-HALF, HALF)),
     Limit("MF-NTK", "segment", -1, 0, Edge.INSIDE),
     Limit("NTK-sym", "segment", 0, 1, Edge.INSIDE),
     Limit("sym-MF", "segment", -1, 1, Edge.FEATURES),

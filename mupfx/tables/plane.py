@@ -120,7 +120,9 @@ def point(
         tied_readout=Power.of(fan_in=q_s),
         tied_readout_source=(
             f"{table}: derived, with a multiplier fan_in^q_s one weight of the input's rule has "
-            "the readout's std, SGD rate and Adam rate too, and both its gradients are alike"
+            "the readout's std, SGD rate and Adam rate too, and both its gradients are alike; "
+            "where the stream carries the embedding to the readout, a token's logit for itself is "
+            f"width^({1 + q_s}) at the start"
         ),
         readout_bias=_readout_bias(output, table),
         point=(q_s, q),

@@ -34,7 +34,7 @@ factors on values at the base
 
 beyond single weights
   attention logits: x head_dim^-1/2 beyond 1/sqrt(head_dim); q_s = -3/4, q = 3/4: derived, logits of head_dim^-(1 + q + q_s), as large once queries have moved along keys; 1/head_dim where features are learned, 1/sqrt(head_dim) at NTK
-  tied readout: x fan_in^-3/4 on the output use; q_s = -3/4, q = 3/4: derived, with a multiplier fan_in^q_s one weight of the input's rule has the readout's std, SGD rate and Adam rate too, and both its gradients are alike
+  tied readout: x fan_in^-3/4 on the output use; q_s = -3/4, q = 3/4: derived, with a multiplier fan_in^q_s one weight of the input's rule has the readout's std, SGD rate and Adam rate too, and both its gradients are alike; where the stream carries the embedding to the readout, a token's logit for itself is width^(1/4) at the start
   residual branches: as written, whatever their number
 
 in the plane of widths at q_s = -3/4, q = 3/4

@@ -104,14 +104,16 @@ TABLES: dict[str, dict[str, Row]] = {
         "embedding": ("0", "1/2", "-1/2", "-1"),
     },
 }
-TABLES |= {name: TABLES["mup"] for name in ("depth_mup", "completep")}  # in width
+IN_WIDTH_MUP = ("depth_mup", "completep", "ic_mean_field", "fsc")
+TABLES |= dict.fromkeys(IN_WIDTH_MUP, TABLES["mup"])
 EVERY = sorted(TABLES)
 
 fractions = st.fractions(min_value=-2, max_value=2, max_denominator=8)
 
 
 def total(power: Power) -> Fraction:
-    return sum((exponent for _, exponent in power.exponents), Fraction(0))
+    """The exponent of width, where all widths grow alike."""
+    return sum((e for symbol, e in power.exponents if symbol != "depth"), Fraction(0))
 
 
 def exponents(rule: Rule) -> tuple[Fraction, ...]:
@@ -255,6 +257,12 @@ def test_every_stable_point_has_one_limit(q_s: Fraction, q: Fraction) -> None:
     assert (limit_of(q_s, q) is not None) is stable
     unstable = [c for c in plane(q_s, q).cautions if c.startswith("unstable")]
     assert bool(unstable) is not stable
+
+
+def test_points_lie_where_they_say() -> None:
+    for limit in LIMITS:
+        assert (limit.at is None) is (limit.kind != "point")
+        assert limit.at is None or limit_of(*limit.at) is limit
 
 
 def test_there_are_thirteen_limits() -> None:
