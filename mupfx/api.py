@@ -1,6 +1,7 @@
 """The public functions; what each one does is a pipeline of passes, and it is spelled out there."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -148,7 +149,11 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     table = table_of(parametrization)
     choices = hyperparameters or NO_CHOICES
     request = Request(table, read_base(base), strict, hooks, init or {}, choices)
-    options = _options(base_depth, grow, overrides, infer_depth=table.depth is not None)
+    options = replace(
+        _options(base_depth, grow, overrides),
+        infer_depth=table.depth is not None or table.plain is not None,
+        layers=table.plain is not None,
+    )
     analysis = run_analysis(model, _positional(args), kwargs or {}, request.base, options)
     lower_into(model, make_plan(model, analysis, request), gauge, exact=exact)
     return model
@@ -355,11 +360,9 @@ def _options(
     base_depth: int | Mapping[str, int] | None,
     grow: str,
     overrides: Mapping[str, str] | None,
-    *,
-    infer_depth: bool = True,
 ) -> Options:
     if grow not in Growth:
         raise MupfxError(
             f"grow={grow!r} says nothing", expected='"heads" or "head_dim"', hint='grow="heads"'
         )
-    return Options(base_depth, infer_depth, grow, overrides or {})
+    return Options(base_depth, grow=grow, overrides=overrides or {})

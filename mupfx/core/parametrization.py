@@ -41,6 +41,8 @@ class DepthRule:
     lr_adam: Power
     gradient: Power
     source: str
+    around: Power = ONE
+    """Learning rate of every optimizer for what is outside the branches."""
 
     @classmethod
     def of(cls, alpha: Fraction, source: str) -> "DepthRule":
@@ -57,14 +59,27 @@ class DepthRule:
             source=source,
         )
 
-    def inside(self, rule: Rule) -> Rule:
-        """The rule of a parameter that sits in a residual branch."""
+    def applied(self, rule: Rule, *, inside: bool) -> Rule:
+        """The rule of a parameter inside a residual branch, or outside all."""
+        return self._inside(rule) if inside else replace(rule, lr_adam=rule.lr_adam * self.around)
+
+    def _inside(self, rule: Rule) -> Rule:
         return replace(
             rule,
             lr_adam=rule.lr_adam * self.lr_adam,
             gradient=rule.gradient * self.gradient,
             source=f"{rule.source}; in a residual branch, {self.source}",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRule:
+    """A table whose ``depth`` is the number of layers of a plain net."""
+
+    relu: bool
+    """Only for ReLU at its critical point, std ``sqrt(2 / fan_in)`` and no biases."""
+    residual: "Parametrization | None" = None
+    """The table in its place for a residual net; None refuses one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,8 @@ class Parametrization:
     what is more than one."""
     depth: DepthRule | None = None
     """How residual branches answer to depth; None leaves them as written."""
+    plain: PlainRule | None = None
+    """That it is for plain nets, deep in layers."""
     embedding: Rule | None = None
     """For an input weight that is looked up and not multiplied, where that differs."""
     readout_bias: Rule | None = None

@@ -132,11 +132,6 @@ def _with_base(axes: Axes, base: Given, ratios: Ratios) -> Axes:
     return replace(axes, classes=classes)
 
 
-def _as_told(depths: Mapping[str, int]) -> str:
-    """Depths as a user writes them: one number for one stream."""
-    return str(next(iter(depths.values()))) if len(depths) == 1 else repr(dict(depths))
-
-
 def _label_streams(axes: Axes, streams: Streams) -> Axes:
     """The residual stream's factor is called width; with several sizes, each by its number."""
     names = list(dict.fromkeys(s.factor_class for s in streams.streams if s.factor_class))

@@ -11,17 +11,30 @@ from math import prod
 
 from mupfx.core.analysis import Analysis
 from mupfx.core.base import Ratios
-from mupfx.core.parametrization import DepthRule
+from mupfx.core.parametrization import DepthRule, Parametrization
+from mupfx.core.power import ONE as NOTHING
 from mupfx.errors import MupfxWarning
 from mupfx.passes.depth import depth_notes, require_depth_rules
+from mupfx.pipeline.depths import LAYERS
 
 ONE = Fraction(1)
 
 
-def branches_of(analysis: Analysis, ratios: Ratios) -> dict[str, tuple[str, Fraction]]:
-    """By parameter, its smallest branch and the depth ratio of all streams that it adds to."""
+def branches_of(
+    analysis: Analysis, ratios: Ratios, table: Parametrization
+) -> dict[str, tuple[str | None, Fraction]]:
+    """By parameter, its smallest branch and the depth ratio of all streams that it adds to.
+
+    In a plain net all are as deep; beside the branches, where the table has a rule for that, too.
+    """
     streams = _streams_around(analysis)
-    return {
+    whole = ratios.depth.get(LAYERS)
+    if table.depth is not None and table.depth.around != NOTHING:
+        whole = next(iter(ratios.depth.values()), None)
+    around: dict[str, tuple[str | None, Fraction]] = {}
+    if whole is not None:
+        around = dict.fromkeys(analysis.roles, (None, whole))
+    return around | {
         name: (branch, prod((ratios.depth.get(s, ONE) for s in streams[name]), start=ONE))
         for name, branch in analysis.streams.parameters
     }

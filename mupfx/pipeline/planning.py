@@ -17,11 +17,13 @@ from mupfx.core.plan import ParameterPlan, Plan
 from mupfx.core.vocabulary import Role, Status
 from mupfx.passes.assign import assign
 from mupfx.passes.initialize import Hints, documented_laws, fans_of, plan_init
+from mupfx.passes.matrices import matrices
 from mupfx.passes.multipliers import HookPlan
 from mupfx.pipeline.bases import Given
 from mupfx.pipeline.deepening import branches_of, require_depth
 from mupfx.pipeline.initial import initial_notes, plan_initial
 from mupfx.pipeline.placing import place_sites
+from mupfx.pipeline.plain import require_critical, table_for
 from mupfx.pipeline.settled import require_settled
 from mupfx.tables.optimizers import FAMILIES
 
@@ -62,9 +64,14 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
         require_settled(analysis)
     ratios = analysis.ratios or Ratios({})
     roles = {**analysis.roles, **_unreached(analysis)}
+    request = replace(request, parametrization=table_for(analysis, request.parametrization))
     notes = require_depth(analysis, ratios, request.parametrization.depth)
     parameters = assign(
-        roles, ratios, request.parametrization, FAMILIES, branches_of(analysis, ratios)
+        roles,
+        ratios,
+        request.parametrization,
+        FAMILIES,
+        branches_of(analysis, ratios, request.parametrization),
     )
     parameters = {n: _with_evidence(analysis, p, roles[n]) for n, p in parameters.items()}
     fans = _fans(analysis, roles, ratios)
@@ -81,6 +88,7 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
         parameters = {name: _as_drawn(p) for name, p in parameters.items()}
     else:
         parameters |= plan_init(values, reached, fans, hints, strict=request.strict)
+    require_critical(analysis, request.parametrization, parameters)
     parameters, sites, hooks = place_sites(
         analysis,
         parameters,
@@ -117,11 +125,12 @@ def _as_drawn(parameter: ParameterPlan) -> ParameterPlan:
 def _with_evidence(
     analysis: Analysis, parameter: ParameterPlan, role: ParameterRole
 ) -> ParameterPlan:
-    """Before the role, a sentence for every factor of the parameter's axes."""
+    """Before the role, a sentence for every factor of its axes; its parts, if they are apart."""
     names = dict.fromkeys(c for axis in role.axes for c in axis)
     classes = [analysis.axes.classes[name] for name in names]
     sentences = [f"{c.label} {c.size} is {c.kind} ({c.status}): {c.evidence}" for c in classes]
-    return replace(parameter, evidence=(*sentences, *parameter.evidence))
+    parts = matrices(parameter.parts, role, analysis.axes, analysis.sites)
+    return replace(parameter, evidence=(*sentences, *parameter.evidence), parts=parts)
 
 
 def _unreached(analysis: Analysis) -> dict[str, ParameterRole]:

@@ -12,6 +12,7 @@ from mupfx.core.parametrization import Parametrization
 from mupfx.tables import plane
 from mupfx.tables.depth import COMPLETEP, DEPTH_MUP, depth
 from mupfx.tables.everett import ALIGNMENT, READOUT, everett
+from mupfx.tables.fsc import FSC, gamma
 from mupfx.tables.initial import IC_MEAN_FIELD
 from mupfx.tables.mup import MUP
 from mupfx.tables.names import Family, Parameter, read
@@ -28,6 +29,7 @@ PARAMETRIZATIONS: Mapping[str, Parametrization] = {
     "ic_mean_field": IC_MEAN_FIELD,
     "depth_mup": DEPTH_MUP,
     "completep": COMPLETEP,
+    "fsc": FSC,
     "u_mup": U_MUP,
 }
 """Tables without parameters."""
@@ -59,6 +61,15 @@ FAMILIES: Mapping[str, Family] = {
         (Parameter("alpha", "exponent of the branches, from 1/2 to 1"),),
         "muP in width, residual branches of depth^-alpha",
         "3/4",
+    ),
+    "gamma": Family(
+        gamma,
+        (
+            Parameter("l", "exponent of depth in gamma"),
+            Parameter("w", "exponent of width that gamma falls with"),
+        ),
+        "plain nets: gamma depth^l / width^w; Yaida's at (1, 1-s), FSC at (0, 0)",
+        "1, 1/2",
     ),
     "everett": Family(
         everett,
