@@ -11,6 +11,7 @@ from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.errors import MupfxError, PlanError
 from mupfx.passes.clip import clip_
 from mupfx.passes.groups import Muon, MuonGroups, schedule, split_analysed, split_planned
+from mupfx.passes.matrices import matrices_of
 from mupfx.pipeline.lowering import converted
 from mupfx.pipeline.regauging import Growth, regauge, rounded
 
@@ -99,7 +100,12 @@ def muon_groups(
     """
     if analysis is not None:
         aliases = {o: name for name, others in analysis.program.tied.items() for o in others}
-        return split_analysed(analysis.roles, aliases, model.named_parameters(), muon, adamw)
+        parts = {
+            name: matrices_of(role, analysis.axes, analysis.sites)
+            for name, role in analysis.roles.items()
+        }
+        named = model.named_parameters()
+        return split_analysed(analysis.roles, parts, aliases, named, muon, adamw)
     try:
         module, conversion = converted(model)
     except PlanError as error:

@@ -142,14 +142,23 @@ def split_planned(
     return MuonGroups(groups, [group for group in others if group["params"]])
 
 
-def split_analysed(
+def split_analysed(  # noqa: PLR0913, PLR0917 - what is known of a model
     roles: Mapping[str, ParameterRole],
+    parts: Mapping[str, tuple[Rows, ...]],
     aliases: Mapping[str, str],
     named_parameters: Iterable[tuple[str, Tensor]],
     muon: Mapping[str, Any],
     adamw: Mapping[str, Any],
 ) -> MuonGroups:
     """Groups of a model as it is.
+
+    Args:
+        roles: What each parameter is.
+        parts: The matrices in fused ones.
+        aliases: Other names of tied parameters.
+        named_parameters: ``model.named_parameters()``.
+        muon: Hyperparameters of Muon.
+        adamw: Those of AdamW.
 
     Raises:
         OptimizerError: There is no matrix for Muon.
@@ -159,11 +168,12 @@ def split_analysed(
     chosen = {
         name: role
         for name, role in found.items()
-        if role is not None and _is_matrix(role.role, named[name], _rows(role))
+        if role is not None and _is_matrix(role.role, named[name], parts.get(role.name, ()))
     }
     _require_some(chosen)
     rest = [tensor for name, tensor in named.items() if name not in chosen]
-    cuts = [[_cut(rows, 1.0) for rows in _rows(role)] or None for role in chosen.values()]
+    apart = [parts.get(role.name, ()) for role in chosen.values()]
+    cuts = [[_cut(piece, 1.0) for piece in rows] or None for rows in apart]
     matrices: Group = {
         "params": [named[name] for name in chosen],
         **muon,
@@ -171,10 +181,6 @@ def split_analysed(
         "parts": cuts,
     }
     return MuonGroups([matrices], [{"params": rest, **adamw, "name": "adamw"}] if rest else [])
-
-
-def _rows(role: ParameterRole) -> tuple[Rows, ...]:
-    return tuple(Rows(p.dim, p.start, p.stop, p.period, 0, p.role) for p in role.parts)
 
 
 def _is_matrix(role: Role, tensor: Tensor, parts: tuple[Rows, ...]) -> bool:

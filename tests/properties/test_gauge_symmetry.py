@@ -266,7 +266,7 @@ def test_sparse_adam(gauge: float, dtype: torch.dtype, *, midway: bool) -> None:
         model.readout.requires_grad_(requires_grad=False)
         if not midway:
             mupfx.regauge_(model, {"embedding.weight": value})
-        optimizer = mupfx.optimizer(O.SparseAdam, model, lr=0.05, eps=1e-3)
+        optimizer: Any = mupfx.optimizer(O.SparseAdam, model, lr=0.05, eps=1e-3)
         for step in range(STEPS):
             if midway and step == MIDDLE:
                 mupfx.regauge_(model, {"embedding.weight": value}, optimizer=optimizer)
