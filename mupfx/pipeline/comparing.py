@@ -13,6 +13,7 @@ from mupfx.passes.assign import assign
 from mupfx.passes.decide import decide
 from mupfx.passes.depth import require_depth_rules
 from mupfx.pipeline.deepening import branches_of
+from mupfx.pipeline.plain import table_for
 from mupfx.tables.optimizers import FAMILIES
 
 _SHOWN = {name: FAMILIES[name] for name in ("sgd", "adam")}
@@ -29,26 +30,32 @@ def compare(analysis: Analysis, tables: Sequence[Parametrization]) -> tuple[Comp
 
 def _compared(analysis: Analysis, table: Parametrization) -> Comparison:
     ratios = analysis.ratios or Ratios({})
-    branches = branches_of(analysis, ratios)
-    rows = assign(analysis.roles, ratios, table, _SHOWN, branches)
-    depth = max((depth for _, depth in branches.values()), default=Fraction(1))
-    sites = decide(analysis.sites, analysis.axes, ratios, table)
-    found = {str(d.site.kind): d.value for d in sites if d.value != 1}
-    if table.depth is not None and depth != 1:
-        found["branch"] = table.depth.branch.value({"depth": depth})
-    cells = {name: _cell(row, table) for name, row in rows.items()}
-    return Comparison(table.name, cells, found, _refused(analysis, ratios, table))
-
-
-def _refused(analysis: Analysis, ratios: Ratios, table: Parametrization) -> str | None:
-    if table.depth is None:
-        return None
-    program, streams = analysis.program, analysis.streams
     try:
-        require_depth_rules(program, analysis.axes, streams, ratios.depth)
+        fitting = _fitting(analysis, ratios, table)
     except ParametrizationError as error:
-        return error.what
-    return None
+        return Comparison(table.name, {}, {}, refused=error.what)
+    branches = branches_of(analysis, ratios, fitting)
+    rows = assign(analysis.roles, ratios, fitting, _SHOWN, branches)
+    sites = decide(analysis.sites, analysis.axes, ratios, fitting)
+    found = {str(d.site.kind): d.value for d in sites if d.value != 1}
+    deeper = max((row.depth_ratio for row in rows.values() if row.branch), default=Fraction(1))
+    if fitting.depth is not None and deeper != 1:
+        found["branch"] = fitting.depth.branch.value({"depth": deeper})
+    cells = {name: _cell(row, fitting) for name, row in rows.items()}
+    return Comparison(table.name, cells, found)
+
+
+def _fitting(analysis: Analysis, ratios: Ratios, table: Parametrization) -> Parametrization:
+    """The table as it is for this model.
+
+    Raises:
+        ParametrizationError: It is not for a model like this.
+    """
+    found = table_for(analysis, table)
+    if found.depth is not None:
+        program, streams = analysis.program, analysis.streams
+        require_depth_rules(program, analysis.axes, streams, ratios.depth)
+    return found
 
 
 def _cell(row: ParameterPlan, table: Parametrization) -> Cell:

@@ -19,11 +19,12 @@ _LEGEND = "init std, Adam lr, SGD lr as factors on values at the base; own: as t
 
 def comparison_document(found: Sequence[Comparison]) -> Document:
     """One table of all, and what its columns stand for."""
-    groups = _groups(found)
-    kinds = list(dict.fromkeys(kind for each in found for kind in each.sites))
-    titles = _titles(found[0].cells, list(groups.values())) if found else []
+    fitting = [each for each in found if each.refused is None]
+    groups = _groups(fitting)
+    kinds = list(dict.fromkeys(kind for each in fitting for kind in each.sites))
+    titles = _titles(fitting[0].cells, list(groups.values())) if fitting else []
     columns = (Column("parametrization"), *map(Column, titles), *map(Column, kinds))
-    rows = tuple(_row(each, list(groups.values()), kinds) for each in found if not each.refused)
+    rows = tuple(_row(each, list(groups.values()), kinds) for each in fitting)
     pairs = zip(titles, groups.values(), strict=True)
     members = tuple(f"{title}: {', '.join(_together(names))}" for title, names in pairs)
     refused = tuple(f"{each.name}: {each.refused}" for each in found if each.refused)

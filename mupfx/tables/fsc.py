@@ -66,6 +66,8 @@ def _table(
             Role.OUTPUT: _rule(readout, Power.of(fan_in=-1, depth=-1), ONE, source),
             Role.SCALAR: _rule(ONE, Power.of(depth=-1), ONE, source),
         },
+        attention_source="as written: a plain net has no attention",
+        tied_readout_source="as written: a plain net ties nothing",
         plain=plain,
     )
 
