@@ -209,7 +209,66 @@ the readout cannot start at zero: it is tied to an embedding
 """)
 
 
-def test_queries_fused_with_keys_cannot_start_at_zero() -> None:
+class Fused(nn.Module):
+    """Queries, keys and values out of one layer, taken apart by head or by kind."""
+
+    def __init__(self, *, by_head: bool) -> None:
+        super().__init__()
+        self.by_head = by_head
+        self.embed = nn.Embedding(VOCABULARY, 32)
+        self.qkv = nn.Linear(32, 96)
+        self.head = nn.Linear(32, 3)
+
+    def split(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        parts = (2, 3, 16) if self.by_head else (3, 2, 16)
+        fused = self.qkv(self.embed(tokens)).unflatten(-1, parts)
+        kinds = fused.unbind(3 if self.by_head else 2)
+        return tuple(kind.transpose(1, 2) for kind in kinds)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        query, key, value = self.split(tokens)
+        mixed = nn.functional.scaled_dot_product_attention(query, key, value)
+        out: Tensor = self.head(mixed.transpose(1, 2).flatten(2))
+        return out
+
+
+@pytest.mark.parametrize("by_head", [False, True])
+def test_zero_query_in_a_fused_layer(*, by_head: bool) -> None:
+    """Only the queries' rows: keys and values are as they were."""
+    torch.manual_seed(0)
+    net = Fused(by_head=by_head)
+    _, key, value = (part.detach() for part in net.split(tokens()))
+    chosen = mupfx.Hyperparameters(zero_query=True)
+    base = Fused(by_head=by_head)
+    mupfx.convert(net, tokens(), base=base, hyperparameters=chosen, strict=False)
+    now = net.split(tokens())
+    assert not now[0].any()
+    assert torch.equal(now[1], key)
+    assert torch.equal(now[2], value)
+    plan = mupfx.plan(net)
+    rows = plan.parameters["qkv.weight"].init.zeros
+    assert rows == (((0, 0, 16, 48),) if by_head else ((0, 0, 32, 96),))
+    assert mupfx.Plan.from_dict(plan.to_dict()) == plan
+    assert "zero at the start in entries" in plan.parameters["qkv.bias"].evidence[-1]
+
+
+def test_zero_query_in_a_fused_layer_after_meta() -> None:
+    with torch.device("meta"):
+        net = Fused(by_head=False)
+    chosen = mupfx.Hyperparameters(zero_query=True)
+    on_meta = tokens().to("meta")
+    base = Fused(by_head=False)
+    mupfx.convert(net, on_meta, base=base, hyperparameters=chosen, strict=False)
+    net.to_empty(device="cpu")
+    for layer in (net.embed, net.qkv, net.head):
+        layer.reset_parameters()
+    mupfx.rescale_(net)
+    query, key, _ = net.split(tokens())
+    assert not query.any()
+    assert key.all()
+
+
+def test_queries_that_no_module_makes_cannot_start_at_zero() -> None:
     layer = nn.TransformerEncoderLayer(32, 2, 64, batch_first=True)
     net = nn.Sequential(nn.Embedding(VOCABULARY, 32), layer, nn.Linear(32, 3))
     chosen = mupfx.Hyperparameters(zero_query=True)

@@ -29,6 +29,8 @@ class InitPlan:
     """What the values at hand are multiplied by."""
     power: Power
     """``std = base_std * power`` (and the gauge)."""
+    zeros: tuple[tuple[int, int, int, int], ...] = ()
+    """Parts that start at zero, where the whole does not: dimension, start, stop, period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ def _parameter(p: ParameterPlan) -> dict[str, Any]:
             "base_std": p.init.base_std,
             "factor": p.init.factor,
             "power": str(p.init.power),
+            "zeros": [list(part) for part in p.init.zeros],
         },
         "multiplier": p.multiplier,
         "optimizers": {family: _factors(f) for family, f in p.optimizers.items()},
@@ -262,6 +265,7 @@ def _read_parameter(name: str, data: Mapping[str, Any]) -> ParameterPlan:
             init["base_std"],
             init["factor"],
             Power.parse(init["power"]),
+            tuple((dim, start, stop, period) for dim, start, stop, period in init["zeros"]),
         ),
         multiplier=data["multiplier"],
         optimizers={family: _read_factors(f) for family, f in data["optimizers"].items()},

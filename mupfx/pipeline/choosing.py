@@ -13,12 +13,17 @@ from mupfx.core.axes import ParameterRole
 from mupfx.core.hyperparameters import Hyperparameters
 from mupfx.core.plan import InitPlan, ParameterPlan
 from mupfx.core.power import ONE
+from mupfx.core.program import module_of
 from mupfx.core.structure import Site
 from mupfx.core.vocabulary import Role, SiteKind
 from mupfx.errors import LoweringError
 from mupfx.passes.decide import Decision
 from mupfx.passes.ends import find_ends
 from mupfx.passes.fold import Prepared, fold
+from mupfx.passes.multipliers import ScaleOutput, plan_output_hook
+
+Part = tuple[int, int, int, int]
+"""Dimension, start, stop and period of entries."""
 
 SOURCE = "chosen by the user, and the same at every size"
 _ZEROS = InitPlan(law="zeros", std=0.0, base_std=0.0, factor=0.0, power=ONE)
@@ -89,16 +94,19 @@ def zeroed(
     Raises:
         LoweringError: It shares its weight with something else, or is not there.
     """
-    names: list[str] = []
-    if choices.zero_readout:
-        names += _last_weights(analysis, graph)
-    if choices.zero_query:
-        names += _queries(analysis, graph)
-    why = f"zero at the start, {SOURCE}"
     found = dict(parameters)
-    for name in names:
+    wanted: list[tuple[str, Part | None]] = []
+    if choices.zero_readout:
+        wanted += [(name, None) for name in _last_weights(analysis, graph)]
+    if choices.zero_query:
+        wanted += _queries(analysis, graph)
+    for name, part in wanted:
         row = found[name]
         init = replace(_ZEROS, power=row.init.power)
+        if part is not None:
+            init = replace(row.init, zeros=tuple(dict.fromkeys((*row.init.zeros, part))))
+        words = "" if part is None else f" in entries {part[1]}:{part[2]} of every {part[3]}"
+        why = f"zero at the start{words}, {SOURCE}"
         found[name] = replace(row, init=init, evidence=(*row.evidence, why))
     return found
 
@@ -124,12 +132,30 @@ def _is_weight(roles: Mapping[str, ParameterRole], site: Site) -> bool:
     return roles[site.parameter or ""].role is not Role.SCALAR
 
 
-def _queries(analysis: Analysis, graph: Prepared) -> Iterator[str]:
+def _queries(analysis: Analysis, graph: Prepared) -> Iterator[tuple[str, Part | None]]:
     sites = [site for site in analysis.sites if site.kind is _ATTENTION]
     if not sites:
         raise LoweringError("zero_query finds no attention", hint="leave zero_query out")
     for site in sites:
-        yield from _carriers(graph, site, "zero_query")
+        fused = tuple(_fused(analysis, graph, site))
+        yield from fused or ((name, None) for name in _carriers(graph, site, "zero_query"))
+
+
+def _fused(analysis: Analysis, graph: Prepared, site: Site) -> Iterator[tuple[str, Part]]:
+    """Parts of parameters that make queries, where these come with keys out of one layer."""
+    if fold(graph, site.node, site.operands[0]).refusal is None:
+        return
+    plan = plan_output_hook(graph.program, site.operands[0], 0.0)
+    if plan is None or not isinstance(plan.hook, ScaleOutput):
+        return
+    hook = plan.hook
+    for name, role in analysis.roles.items():
+        uses = [use for _, use in role.uses if module_of(graph.nodes[use.node]) == plan.module]
+        if not (len(role.uses) == len(uses) == 1 and len(uses[0].fan_out) == 1):
+            continue
+        (dim,) = uses[0].fan_out
+        if role.shape[dim] % hook.period == 0:
+            yield name, (dim, hook.start, hook.stop, hook.period)
 
 
 def _carriers(graph: Prepared, site: Site, wish: str) -> tuple[str, ...]:

@@ -46,6 +46,8 @@ def number(value: float | None) -> str:
 def std_factor(parameter: ParameterPlan) -> float:
     """The init std here over that at the base."""
     init = parameter.init
+    if init.factor == 0:
+        return 0.0
     if init.std and init.base_std:
         return init.std / init.base_std
     return init.power.value(

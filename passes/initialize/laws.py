@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor, nn
 
 from mupfx.core.init_law import Distribution, Fan, Fans, Law
-from mupfx.core.plan import InitPlan, ParameterPlan
+from mupfx.core.plan import ParameterPlan
 from mupfx.core.vocabulary import Role, Status
 from mupfx.errors import InitError, MupfxWarning
 from mupfx.passes.initialize.choose import Choice, choices, chosen_fit
@@ -199,12 +199,12 @@ def _filled(parameter: ParameterPlan, fit: Fit, why: str) -> ParameterPlan:
     unknown = math.isnan(fit.std)
     return replace(
         parameter,
-        init=InitPlan(
+        init=replace(
+            init,
             law=fit.law.name,
             std=None if unknown else fit.std * factor,
             base_std=None if unknown else fit.base_std,
             factor=factor,
-            power=init.power,
         ),
         evidence=(*parameter.evidence, why),
     )

@@ -14,7 +14,7 @@ def rescale_(
     """Multiply every planned parameter by its factor, in place and in its own dtype.
 
     A factor of one touches nothing, values on the meta device are left for later, and a tensor
-    that several names share is multiplied once.
+    that several names share is multiplied once. Parts that start at zero are filled.
 
     Returns:
         The names of the parameters that changed.
@@ -23,8 +23,14 @@ def rescale_(
     with torch.no_grad():
         for name, parameter in parameters.items():
             tensor = params[name]
-            if parameter.init.factor == 1.0 or tensor.is_meta or id(tensor) in changed:
+            init = parameter.init
+            as_it_is = init.factor == 1.0 and not init.zeros
+            if as_it_is or tensor.is_meta or id(tensor) in changed:
                 continue
-            tensor.mul_(parameter.init.factor)
+            if init.factor != 1.0:
+                tensor.mul_(init.factor)
+            for dim, start, stop, period in init.zeros:
+                parts = tensor.movedim(dim, 0).unflatten(0, (-1, period))
+                parts[:, start:stop] = 0
             changed[id(tensor)] = name
     return tuple(changed.values())
