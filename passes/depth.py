@@ -5,7 +5,7 @@ its own in every block. A norm on the stream itself (``norm(x + f(x))``) is none
 weight that serves several blocks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from fractions import Fraction
 
 import torch
@@ -28,48 +28,64 @@ def require_depth_rules(
     Raises:
         ParametrizationError: A stream is normed or scaled, nested, or its weights are shared.
     """
-    grown = [b for b in streams.branches if depths.get(b.stream, 1) != 1]
+    ways = _ways(program, axes, streams, depths)
+    for stream in {branch.stream for branch in ways}:
+        bad = [n for b, way in ways.items() if b.stream == stream for n in way if _changes(n)]
+        if len(bad) > 1:  # one alone is no matter of depth: the start of a stage
+            raise _no_identity(bad[0])
+    _require_flat(list(ways))
+    _require_own_weights(axes, list(ways))
+
+
+def _ways(
+    program: Program, axes: Axes, streams: Streams, depths: Mapping[str, Fraction]
+) -> dict[Branch, tuple[fx.Node, ...]]:
+    """For every branch of a stream that grew, the ops on the stream since the add before."""
     nodes = {node.name: node for node in program.graph.nodes}
     ends = {nodes[b.end] for b in streams.branches}
-    for branch in grown:
-        for node in _between(program, nodes[branch.start], ends):
-            _require_identity(node)
-    _require_flat(grown)
-    _require_own_weights(axes, grown)
+    layers = {use.node for use in axes.uses if use.fan_in}
+    known = {*program.parameters, *program.buffers}
+    grown = [b for b in streams.branches if depths.get(b.stream, 1) != 1]
+    return {b: _between(nodes[b.start], ends, layers, known) for b in grown}
 
 
-def _between(program: Program, start: fx.Node, ends: set[fx.Node]) -> Iterator[fx.Node]:
-    """Ops on the stream between the add before and the start of a branch."""
+def _between(
+    start: fx.Node, ends: Container[fx.Node], layers: Container[str], known: Container[str]
+) -> tuple[fx.Node, ...]:
+    """Back to an add; nothing where something else begins the stream."""
     way: list[fx.Node] = []
     current = start
     while current not in ends:
-        sources = [n for n in data_inputs(current) if n.name not in program.parameters]
-        sources = [n for n in sources if n.name not in program.buffers]
-        if len(sources) != 1:
-            return
+        sources = [n for n in data_inputs(current) if n.name not in known]
+        if len(sources) != 1 or current.name in layers:
+            return ()
         way.append(current)
         current = sources[0]
-    yield from way
+    return tuple(way)
 
 
-def _require_identity(node: fx.Node) -> None:
+def _changes(node: fx.Node) -> bool:
+    """Whether an op on the stream norms it, or multiplies it by another number than one."""
     source = node.all_input_nodes[0] if is_pick(node) else node
+    return packet(source) in NORMS or constant_factor(node) not in (None, 1)
+
+
+def _no_identity(node: fx.Node) -> ParametrizationError:
     factor = constant_factor(node)
-    if packet(source) in NORMS:
-        raise ParametrizationError(
+    if factor is None:
+        return ParametrizationError(
             "depth rules are not known for a stream that is normed after every block (post-norm)",
             where=source_line(node) or node.name,
             expected="x + f(norm(x)): the stream itself passed on as it is",
             found="norm(x + f(x)): each block's gain multiplies all that came before",
             hint="build the model with pre-norm, or grow its width alone",
         )
-    if factor is not None and factor != 1:
-        raise ParametrizationError(
-            f"depth rules are not known for a stream multiplied by {factor:.4g} after every block",
-            where=source_line(node) or node.name,
-            expected="x + f(x): the stream itself passed on as it is",
-            hint="multiply the branch alone, or grow the model's width alone",
-        )
+    return ParametrizationError(
+        f"depth rules are not known for a stream multiplied by {factor:.4g} after every block",
+        where=source_line(node) or node.name,
+        expected="x + f(x): the stream itself passed on as it is",
+        hint="multiply the branch alone, or grow the model's width alone",
+    )
 
 
 def _require_flat(grown: list[Branch]) -> None:
@@ -100,13 +116,17 @@ def _require_own_weights(axes: Axes, grown: list[Branch]) -> None:
 
 
 def depth_notes(
-    program: Program, streams: Streams, depths: Mapping[str, Fraction], rule: DepthRule
+    program: Program,
+    axes: Axes,
+    streams: Streams,
+    depths: Mapping[str, Fraction],
+    rule: DepthRule,
 ) -> Iterator[str]:
     """What a user of a depth rule should know about this model, a sentence each."""
     nodes = {node.name: node for node in program.graph.nodes}
-    ends = {nodes[b.end] for b in streams.branches}
-    grown = [b for b in streams.branches if depths.get(b.stream, 1) != 1]
-    bent = [n for b in grown for n in _between(program, nodes[b.start], ends) if _bends(n)]
+    ways = _ways(program, axes, streams, depths)
+    grown = list(ways)
+    bent = [n for way in ways.values() for n in way if _bends(n)]
     if bent:
         yield (
             f"{bent[0].target} stands on the residual stream itself, between blocks: the depth "

@@ -61,7 +61,7 @@ def require_depth(analysis: Analysis, ratios: Ratios, rule: DepthRule | None) ->
         return ()
     program, streams = analysis.program, analysis.streams
     require_depth_rules(program, analysis.axes, streams, ratios.depth)
-    notes = tuple(depth_notes(program, streams, ratios.depth, rule))
+    notes = tuple(depth_notes(program, analysis.axes, streams, ratios.depth, rule))
     for note in notes:
         warnings.warn(note, MupfxWarning, stacklevel=5)
     return notes

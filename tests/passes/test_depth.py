@@ -357,6 +357,20 @@ class Halved(nn.Module):
         return out
 
 
+def normed_once(depth: int) -> nn.Module:
+    """A norm on the stream, but only where a stage begins."""
+    blocks = [Residual(mlp()) for _ in range(depth)]
+    half = depth // 2
+    layers = *blocks[:half], nn.LayerNorm(WIDTH), *blocks[half:]
+    return nn.Sequential(nn.Linear(3, WIDTH), *layers, nn.Linear(WIDTH, CLASSES)).double()
+
+
+def test_one_norm_between_stages_is_no_post_norm() -> None:
+    model = drawn(normed_once, 8)
+    mupfx.convert(model, example(), base=WIDTH, base_depth=4, parametrization="completep")
+    assert {s.multiplier for s in branch_sites(model)} == {0.5}
+
+
 class Shared(nn.Module):
     """One block, again and again."""
 
