@@ -1,6 +1,7 @@
 """Muon for matrices, AdamW for the rest, and fused matrices one by one."""
 
 import copy
+from functools import cache
 from typing import Any
 
 import pytest
@@ -104,8 +105,13 @@ def net(width: int = 32, attention: Any = Fused) -> Net:
     return Net(width, attention)
 
 
-def converted(width: int = 32, attention: Any = Fused) -> Net:
+@cache
+def prototype(width: int, attention: Any) -> Net:
     return mupfx.convert(net(width, attention), TOKENS, base=net(16, attention))
+
+
+def converted(width: int = 32, attention: Any = Fused) -> Net:
+    return copy.deepcopy(prototype(width, attention))
 
 
 def names_of(model: nn.Module, groups: list[dict[str, Any]]) -> set[str]:

@@ -4,6 +4,7 @@ import copy
 import io
 import math
 import pickle
+from functools import cache
 from typing import Any
 
 import pytest
@@ -66,10 +67,15 @@ def inputs_of(model: nn.Module) -> Tensor:
     return torch.randn(2, 4, 5, generator=generator)
 
 
-def converted(kind: Any = Attending, **options: Any) -> Any:
+@cache
+def prototype(kind: Any, **options: Any) -> Any:
     torch.manual_seed(0)
     model = kind(16)
     return mupfx.convert(model, inputs_of(model), base=kind(8), **options)
+
+
+def converted(kind: Any = Attending, **options: Any) -> Any:
+    return copy.deepcopy(prototype(kind, **options))
 
 
 def everywhere(model: nn.Module, value: float = 4.0) -> dict[str, float]:
@@ -206,6 +212,7 @@ def test_the_gauge_of_microsoft_mup() -> None:
     stored = dict(model.named_parameters())["readout.weight"]
     assert torch.equal(stored, 2 * plain.readout.weight)
     torch.testing.assert_close(model(inputs_of(model)), plain(inputs_of(plain)))
+    assert mupfx.plan(model).notes[-1] == snapshot("gauge 'mup': 1 parameters are multiplied where they are read; weights alone, loaded elsewhere, lack it")
 
 
 def test_a_tied_readout_has_its_multiplier_already() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import cache
 from typing import Any
 
 import pytest
@@ -58,9 +59,13 @@ def net(width: int) -> nn.Sequential:
     )
 
 
+@cache
+def converted(width: int) -> nn.Module:
+    return mupfx.convert(net(width), torch.ones(2, 5), base=net(12))
+
+
 def optimizer_of(width: int, lr: Any = 0.1) -> torch.optim.Optimizer:
-    model = mupfx.convert(net(width), torch.ones(2, 5), base=net(12))
-    return mupfx.optimizer(torch.optim.AdamW, model, lr=lr)
+    return mupfx.optimizer(torch.optim.AdamW, copy.deepcopy(converted(width)), lr=lr)
 
 
 def stepped(scheduler: Any, optimizer: torch.optim.Optimizer) -> list[list[float]]:

@@ -107,6 +107,13 @@ def lower_into(model: nn.Module, planned: Planned, gauge: str, *, exact: bool) -
     """
     growth = preset(planned.plan, gauge)
     require_carriers(model, growth)
+    if growth:
+        note = (
+            f"gauge {gauge!r}: {len(growth)} parameters are multiplied where they are read; "
+            "weights alone, loaded elsewhere, lack it"
+        )
+        plan = replace(planned.plan, notes=(*planned.plan.notes, note))
+        planned = replace(planned, plan=plan)
     lower(model, planned)
     regauge(model, rounded(growth) if exact else growth)
 

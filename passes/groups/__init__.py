@@ -9,7 +9,8 @@
 
 from mupfx.passes.groups.build import Family, build_groups
 from mupfx.passes.groups.construct import construct
-from mupfx.passes.groups.muon import Muon, MuonGroups, split_analysed, split_planned
+from mupfx.passes.groups.fused import Muon
+from mupfx.passes.groups.muon import MuonGroups, split_analysed, split_planned
 from mupfx.passes.groups.ratios import check_ratios, reject_stepped, scaled
 from mupfx.passes.groups.regauge import move, require_movable
 from mupfx.passes.groups.schedule import absolute, schedule

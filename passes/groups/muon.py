@@ -1,12 +1,14 @@
-"""Muon for the matrices of a model, AdamW for the rest; fused matrices one by one.
+"""Muon for the matrices of a model, AdamW for the rest.
 
-A projection to queries, keys and values in one is three matrices, and its update is to be
-orthogonal in each of the three::
+::
 
-    qkv.weight [192, 64]  ->  rows 0:64, 64:128, 128:192 of it, each with a step of its own
+    MuonGroups(
+        muon=[{"params": [qkv.weight], "lr": 0.02, "parts": [[(0, 0, 64, 192, 1.0), ...]], ...}],
+        adamw=[{"params": [embedding.weight, norm.weight, head.weight], "lr": 3e-4, ...}, ...],
+    )
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -18,11 +20,10 @@ from mupfx.core.vocabulary import Role
 from mupfx.errors import OptimizerError
 from mupfx.passes.groups.build import build_groups
 from mupfx.passes.groups.factors import planned
+from mupfx.passes.groups.fused import Cut, Muon
 from mupfx.tables.optimizers import muon_adjustment
 
 Group = dict[str, Any]
-Cut = tuple[int, int, int, int, float]
-"""Dimension, start, stop, period, and what lr is multiplied by, of one matrix in a parameter."""
 
 
 class MuonGroups(NamedTuple):
@@ -30,89 +31,6 @@ class MuonGroups(NamedTuple):
 
     muon: list[Group]
     adamw: list[Group]
-
-
-class Muon(torch.optim.Muon):
-    """``torch.optim.Muon`` that takes fused matrices one by one, where a group says ``parts``."""
-
-    def step(self, closure: Any = None) -> Any:
-        """Take one step, each matrix by itself."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        with torch.no_grad():
-            self._step_pieces()
-        return loss
-
-    def _step_pieces(self) -> None:
-        pieces = [piece for group in self.param_groups for piece in _pieces(group)]
-        if not pieces:
-            return
-        inner: Any = torch.optim.Muon([self._inner_group(piece) for piece in pieces])
-        for piece in pieces:
-            if "momentum_buffer" in (state := self.state[piece.parameter]):
-                buffer = _gather(state["momentum_buffer"], piece.cut)
-                inner.state[piece.tensor]["momentum_buffer"] = buffer
-        inner.step()
-        for piece in pieces:
-            _scatter(piece.parameter, piece.cut, piece.tensor)
-            state = self.state[piece.parameter]
-            buffer = state.setdefault("momentum_buffer", torch.zeros_like(piece.parameter))
-            _scatter(buffer, piece.cut, inner.state[piece.tensor]["momentum_buffer"])
-
-    def _inner_group(self, piece: "_Piece") -> Group:
-        group = {key: piece.group[key] for key in self.defaults if key in piece.group}
-        scale = 1.0 if piece.cut is None else piece.cut[4]
-        group["lr"] = group["lr"] * scale
-        group["weight_decay"] = group["weight_decay"] / scale
-        return {**group, "params": [piece.tensor]}
-
-
-class _Piece(NamedTuple):
-    group: Group
-    parameter: Tensor
-    cut: Cut | None
-    tensor: Tensor
-
-
-def _pieces(group: Group) -> Iterator[_Piece]:
-    parameters = group["params"]
-    for parameter, cuts in zip(
-        parameters, group.get("parts") or [None] * len(parameters), strict=True
-    ):
-        if parameter.grad is None:
-            continue
-        for cut in cuts or [None]:
-            tensor = _gather(parameter.detach(), cut)
-            tensor.grad = _gather(parameter.grad, cut)
-            yield _Piece(group, parameter, cut, tensor)
-
-
-def _gather(tensor: Any, cut: Cut | None) -> Any:
-    """One matrix: a view where its rows are together, else a copy."""
-    if cut is None:
-        return tensor
-    dim, start, stop, period, _ = cut
-    if period == tensor.shape[dim]:
-        return tensor.narrow(dim, start, stop - start)
-    return _among(tensor, cut).flatten(dim, dim + 1)
-
-
-def _among(tensor: Any, cut: Cut) -> Any:
-    """The matrix, with its dimension still in periods."""
-    dim, start, stop, period, _ = cut
-    return tensor.unflatten(dim, (-1, period)).narrow(dim + 1, start, stop - start)
-
-
-def _scatter(tensor: Any, cut: Cut | None, values: Any) -> None:
-    if _gather(tensor, cut).data_ptr() == values.data_ptr():  # a view, written in place
-        return
-    if cut is None:
-        tensor.copy_(values)
-        return
-    dim, start, stop, _, _ = cut
-    _among(tensor, cut).copy_(values.unflatten(dim, (-1, stop - start)))
 
 
 def split_planned(
