@@ -71,14 +71,19 @@ class Run:
 
     @classmethod
     def of(
-        cls, net: nn.Sequential, plan: Mapping[str, ParameterPlan], seed: int, lr: float
+        cls,
+        net: nn.Sequential,
+        plan: Mapping[str, ParameterPlan],
+        seed: int,
+        lr: float,
+        family: str = "sgd",
     ) -> "Run":
         """Draw a net's weights at the plan's std; ``lr`` is the rate at the base."""
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for name, weight in net.named_parameters():
                 weight.normal_(0, plan[name].init.std or 0.0, generator=generator)
-        rates = [lr * plan[name].optimizers["sgd"].lr for name, _ in net.named_parameters()]
+        rates = [lr * plan[name].optimizers[family].lr for name, _ in net.named_parameters()]
         return cls(net, rates)
 
     def step(self, loss: Callable[[Tensor], Tensor], x: Tensor) -> None:
@@ -88,6 +93,14 @@ class Run:
         with torch.no_grad():
             for weight, gradient, rate in zip(weights, slopes, self.rates, strict=True):
                 weight.sub_(rate * gradient)
+
+    def signed_step(self, loss: Callable[[Tensor], Tensor], x: Tensor) -> None:
+        """The first step of Adam: the gradient's sign."""
+        weights = list(self.net.parameters())
+        slopes = torch.autograd.grad(loss(self.net(x)), weights)
+        with torch.no_grad():
+            for weight, gradient, rate in zip(weights, slopes, self.rates, strict=True):
+                weight.sub_(rate * gradient.sign())
 
     def kernel(self, x: Tensor) -> Tensor:
         """The tangent kernel, each parameter's part times its learning rate."""
