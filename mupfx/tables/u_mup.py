@@ -1,12 +1,12 @@
 """u-muP: muP tuned at unit scale, here with all multipliers absorbed into init and learning rates.
 
-| role           | init std    | Adam lr     | gradient, Adam eps |
-|----------------|-------------|-------------|--------------------|
-| embedding      | 1           | fan_out^-1/2| fan_out^-1         |
-| input, vector  | 1           | 1           | fan_out^-1         |
-| hidden         | fan_in^-1/2 | fan_in^-1   | fan_out^-1         |
-| output         | fan_in^-1   | fan_in^-1   | 1                  |
-| scalar         | 1           | 1           | 1                  |
+| role          | init std                | Adam lr      | gradient, Adam eps |
+|---------------|-------------------------|--------------|--------------------|
+| embedding     | 1                       | fan_out^-1/2 | fan_out^-1         |
+| input, vector | 1                       | 1            | fan_out^-1         |
+| hidden        | fan_in^-1/2, contracted | fan_in^-1    | fan_out^-1         |
+| output        | fan_in^-1               | fan_in^-1    | 1                  |
+| scalar        | 1                       | 1            | 1                  |
 
 Everything inside a residual branch learns at ``depth^-1/2`` of that. Its own SGD table is for the
 gradients of unit-scaled ops, which are not those of a loss; SGD here has what Adam's rows imply.
@@ -39,7 +39,12 @@ U_MUP = Parametrization(
             init_std=Power.of(fan_in="-1/2"),
             lr_adam=Power.of(fan_in=-1),
             gradient=_GRADIENT,
-            source=f"{_TABLE}, hidden weights: lr fan_in^-1/2 on a multiplier fan_in^-1/2",
+            contraction=Power.of(fan_out="1/2", fan_in="-1/2"),
+            source=(
+                f"{_TABLE}, hidden weights: lr fan_in^-1/2 on a multiplier fan_in^-1/2; where "
+                "fan-out grows less than fan-in, the std of the spectral condition "
+                "(arXiv:2310.17813), as in muP"
+            ),
         ),
         Role.OUTPUT: Rule(
             init_std=Power.of(fan_in=-1),

@@ -6,12 +6,13 @@ scale of attention logits, and what each branch adds beside the embedding. Ours 
 plain torch, converted. Every product of multiplier and std, and of multiplier and Adam's rate, grew
 alike.
 
-The differences, none of which a table of exponents can say:
+The differences:
 
 - its backward scales are not those of the forward pass, so only scale-invariant optimizers agree,
   and its SGD table is for its own gradients;
 - its values after attention are scaled by an empirical formula of head size and length;
 - its weight decay is divided by the whole learning rate of each parameter, and ours by the factor;
+- where a layer's fan-out grows less than its fan-in, ours has a further factor on the std;
 - tied readouts, biases of the readout and learned positions are not in its model.
 """
 
