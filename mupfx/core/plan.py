@@ -276,7 +276,10 @@ def _read_parameter(name: str, data: Mapping[str, Any]) -> ParameterPlan:
         scales=Scales(**{key: Power.parse(text) for key, text in data["scales"].items()}),
         gauge=Power.parse(data["gauge"]),
         base_shape=tuple(data["base_shape"]),
-        parts=tuple(Rows(*part[:5], Role(part[5])) for part in data["parts"]),
+        parts=tuple(
+            Rows(dim, start, stop, period, size, Role(role))
+            for dim, start, stop, period, size, role in data["parts"]
+        ),
     )
 
 

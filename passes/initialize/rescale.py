@@ -30,7 +30,8 @@ def rescale_(
             if init.factor != 1.0:
                 tensor.mul_(init.factor)
             for dim, start, stop, period in init.zeros:
-                parts = tensor.movedim(dim, 0).unflatten(0, (-1, period))
-                parts[:, start:stop] = 0
+                place = torch.arange(tensor.shape[dim], device=tensor.device) % period
+                chosen = ((place >= start) & (place < stop)).nonzero().flatten()
+                tensor.index_fill_(dim, chosen, 0)
             changed[id(tensor)] = name
     return tuple(changed.values())
