@@ -17,6 +17,7 @@ from torch._ops import OpOverload
 
 from mupfx.core.ops import data_inputs, holds_floats, is_pick, packet
 from mupfx.core.program import Program, module_of, shape_of
+from mupfx.errors import ModelError
 from mupfx.tables.linear_ops import CASTS, JOINS, KEEPING, PARTIAL, SCALING, SUMS
 
 
@@ -34,18 +35,42 @@ class ScaleInput:
 
 @dataclass(frozen=True)
 class ScaleOutput:
-    """Multiply a range of the last axis of a module's output, once in every period."""
+    """Multiply a range of the last axis of a module's output, once in every period.
+
+    Of several results, such as an expert layer's and its router's, the one with that axis.
+    """
 
     multiplier: float
     start: int
     stop: int
     period: int
+    length: int
+    """Of the last axis."""
 
-    def __call__(
-        self, module: nn.Module, args: tuple[Any, ...], output: torch.Tensor
-    ) -> torch.Tensor:
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         """The hook: called by the module after its forward."""
-        del module, args
+        del args
+        if isinstance(output, torch.Tensor):
+            return self._scaled(output)
+        several = list(output) if isinstance(output, tuple | list) else []
+        places = [i for i, value in enumerate(several) if self._fits(value)]
+        if len(places) != 1:
+            raise ModelError(
+                "which result of this module is to be multiplied cannot be told",
+                where=type(module).__name__,
+                expected=f"one tensor whose last axis is {self.length} long",
+                found=f"{len(places)} of them in a {type(output).__name__}",
+                hint="compute what is added to the stream in a module of its own",
+            )
+        several[places[0]] = self._scaled(several[places[0]])
+        return output._make(several) if hasattr(output, "_make") else type(output)(several)
+
+    def _fits(self, value: object) -> bool:
+        if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+            return False
+        return value.shape[-1:] == (self.length,)
+
+    def _scaled(self, output: torch.Tensor) -> torch.Tensor:
         scale = output.new_ones(output.shape[-1])
         scale.view(-1, self.period)[:, self.start : self.stop] = self.multiplier
         return output * scale
@@ -88,7 +113,7 @@ def plan_output_hook(program: Program, operand: str, value: float) -> HookPlan |
         entries = None if module is None else _entries(source, target)
         part = None if entries is None else _part(entries)
         if module is not None and part is not None:
-            return HookPlan(module, ScaleOutput(value, *part))
+            return HookPlan(module, ScaleOutput(value, *part, len(entries or ())))
     return None
 
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 import mupfx
 from mupfx.core.analysis import Analysis
 from mupfx.core.vocabulary import SiteKind
-from mupfx.errors import BaseError, LoweringError, MupfxWarning, ParametrizationError
+from mupfx.errors import BaseError, LoweringError, ModelError, MupfxWarning, ParametrizationError
 
 WIDTH, CLASSES = 12, 5
 
@@ -252,6 +252,45 @@ def test_what_no_weight_can_carry_becomes_a_hook(name: str) -> None:
             parametrization="completep",
             hooks=False,
         )
+
+
+class Routed(nn.Module):
+    """Experts that are chosen: no weight can carry a factor, and the router's scores come beside."""
+
+    def __init__(self, beside: int) -> None:
+        super().__init__()
+        self.mixture = Mixture(beside)
+
+    def forward(self, x: Tensor) -> Tensor:
+        added, _ = self.mixture(x)
+        out: Tensor = x + added
+        return out
+
+
+class Mixture(nn.Module):
+    def __init__(self, beside: int) -> None:
+        super().__init__()
+        self.value, self.gate = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.beside = beside
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        scores = torch.sigmoid(self.gate(x))
+        return scores * self.value(x), scores[..., : self.beside]
+
+
+def routed(depth: int, beside: int) -> nn.Module:
+    return net(lambda: Routed(beside), depth)
+
+
+def test_a_hook_finds_its_result_among_several() -> None:
+    require_multiplied(lambda d: routed(d, 3), "completep", 0.5)
+
+
+def test_a_hook_that_cannot_tell_its_result_says_so() -> None:
+    model = drawn(lambda d: routed(d, WIDTH), 4)
+    mupfx.convert(model, example(), base=WIDTH, base_depth=2, parametrization="completep")
+    with pytest.raises(ModelError, match="cannot be told"):
+        model(example())
 
 
 def test_a_branch_that_nothing_can_carry_says_why() -> None:
