@@ -212,7 +212,9 @@ def test_the_gauge_of_microsoft_mup() -> None:
     stored = dict(model.named_parameters())["readout.weight"]
     assert torch.equal(stored, 2 * plain.readout.weight)
     torch.testing.assert_close(model(inputs_of(model)), plain(inputs_of(plain)))
-    assert mupfx.plan(model).notes[-1] == snapshot("gauge 'mup': 1 parameters are multiplied where they are read; weights alone, loaded elsewhere, lack it")
+    assert mupfx.plan(model).notes[-1] == snapshot(
+        "gauge 'mup' multiplies readout.weight where they are read; weights alone, loaded elsewhere, lack it"
+    )
 
 
 def test_a_tied_readout_has_its_multiplier_already() -> None:

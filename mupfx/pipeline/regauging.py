@@ -109,13 +109,18 @@ def lower_into(model: nn.Module, planned: Planned, gauge: str, *, exact: bool) -
     require_carriers(model, growth)
     if growth:
         note = (
-            f"gauge {gauge!r}: {len(growth)} parameters are multiplied where they are read; "
-            "weights alone, loaded elsewhere, lack it"
+            f"gauge {gauge!r} multiplies {_some(tuple(growth))} where they are read; weights "
+            "alone, loaded elsewhere, lack it"
         )
         plan = replace(planned.plan, notes=(*planned.plan.notes, note))
         planned = replace(planned, plan=plan)
     lower(model, planned)
     regauge(model, rounded(growth) if exact else growth)
+
+
+def _some(names: tuple[str, ...], limit: int = 3) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def preset(plan: Plan, gauge: str) -> dict[str, Growth]:

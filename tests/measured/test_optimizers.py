@@ -6,6 +6,9 @@ gradient never shrinks; medians of three seeds. The exponent of the output's cha
 be 0; as measured it lies between -0.05 and +0.07 for every optimizer and role but Shampoo's input
 weight (+0.16 over all widths, +0.05 over the last octave: eight columns are few beside 32 rows).
 Without the learning rate's factor it is off by the factor's exponent, by 0.45 to 1.00.
+
+Away from muP features move as ``width^-(1-s)/2``, -0.5, -0.25 and 0 for s = 0, 1/2 and 1: Muon's by
+-0.48, -0.23, +0.02, SGD's by -0.51, -0.26, -0.01, AdamW's by -0.56, -0.31, -0.06.
 """
 
 import copy
@@ -88,9 +91,9 @@ def mlp(n: int) -> nn.Sequential:
 
 
 @cache
-def converted(width: int, seed: int) -> nn.Sequential:
+def converted(width: int, seed: int, parametrization: str = "mup") -> nn.Sequential:
     torch.manual_seed(1000 * width + seed)
-    return mupfx.convert(mlp(width), data()[0], base=mlp(BASE))
+    return mupfx.convert(mlp(width), data()[0], base=mlp(BASE), parametrization=parametrization)
 
 
 def optimizer_of(model: nn.Module, name: str, role: str) -> O.Optimizer:
@@ -190,3 +193,28 @@ def test_without_its_first_steps_radam_is_slow(role: str) -> None:
 def test_without_their_factor_accumulators_matter(role: str) -> None:
     assert abs(exponent("adagrad filled", role)) <= TOLERANCE
     assert exponent("adagrad filled", role, wrong="state") <= -CONTROL
+
+
+def feature_change(width: int, seed: int, parametrization: str, name: str) -> float:
+    """Root mean square of what eight steps of the hidden weights change of the last features."""
+    model = copy.deepcopy(converted(width, seed, parametrization))
+    optimizer = optimizer_of(model, name, "hidden")
+    x, signs = data()
+    with torch.no_grad():
+        before = model[:5](x)
+    for _ in range(2 if name == "shampoo" else STEPS):
+        optimizer.zero_grad()
+        torch.autograd.backward(-(model(x) * signs).mean())
+        optimizer.step()
+    with torch.no_grad():
+        return float((model[:5](x) - before).square().mean().sqrt())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["muon", "muon matched", "shampoo", "adafactor", "adamw", "sgd"])
+@pytest.mark.parametrize("s", [0.0, 0.5, 1.0])
+def test_features_move_as_the_parametrization_says(name: str, s: float) -> None:
+    """From NTK to muP they move as ``width^-(1-s)/2``, whatever the optimizer."""
+    seeds = SEEDS[:1] if name == "shampoo" else SEEDS
+    runs = [[feature_change(n, seed, f"meta({s})", name) for n in WIDTHS] for seed in seeds]
+    assert slope(WIDTHS, medians(runs)) == pytest.approx(-(1 - s) / 2, abs=0.12)
