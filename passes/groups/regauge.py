@@ -19,7 +19,7 @@ from mupfx.core.optimizer_family import NOTHING, OptimizerFamily, Scaling
 from mupfx.errors import OptimizerError
 from mupfx.passes.groups.build import Family
 from mupfx.passes.groups.factors import read, write
-from mupfx.tables.optimizers import family_of
+from mupfx.tables.optimizers import FAMILIES, family_of
 
 Growth = Mapping[int, float]
 """How much each parameter's multiplier grows, by the tensor's identity."""
@@ -61,7 +61,24 @@ def move(optimizer: Optimizer, growth: Growth, family: Family) -> None:
 
 
 def _row(optimizer: Optimizer, group: Group, family: Family) -> OptimizerFamily:
-    return family_of(type(optimizer), group, family)
+    """The row that the group was made with: the user's, the class's, or the recorded one."""
+    recorded = group.get("mupfx", {}).get("family")
+    if family is not None or recorded is None:
+        return family_of(type(optimizer), group, family)
+    try:
+        declared = family_of(type(optimizer), group)
+    except OptimizerError:
+        declared = None
+    if declared is not None and declared.name == recorded:
+        return declared
+    if recorded in FAMILIES:
+        return FAMILIES[recorded]
+    raise OptimizerError(
+        "these groups were made with a row that is not known here",
+        where=str(group.get("name")),
+        found=f"family {recorded!r}",
+        hint="pass it again, family=..., or make it the class's mupfx_family",
+    )
 
 
 def _require_gaugeable(
