@@ -4,82 +4,17 @@ import copy
 import io
 import math
 import pickle
-from functools import cache
 from typing import Any
 
 import pytest
 import torch
 from inline_snapshot import snapshot
-from torch import Tensor, nn
+from torch import nn
 from torch.func import functional_call
 
 import mupfx
-from tests.misuse.refusal import refusal, refused_conversion
-
-
-class Tied(nn.Module):
-    """An embedding that is the readout as well."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(11, width)
-        self.body = nn.Linear(width, width)
-        self.readout = nn.Linear(width, 11, bias=False)
-        self.readout.weight = self.embedding.weight
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        out: Tensor = self.readout(torch.tanh(self.body(self.embedding(tokens))))
-        return out
-
-
-class Attending(nn.Module):
-    """torch's own attention, which reads another module's weight."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.stem = nn.Linear(5, width)
-        self.attention = nn.MultiheadAttention(width, width // 4, batch_first=True)
-        self.readout = nn.Linear(width, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        out: Tensor = self.readout(self.attention(x, x, x, need_weights=False)[0])
-        return out
-
-
-class Recurrent(nn.Module):
-    """A module that keeps its weights in a list of its own."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(5, width, batch_first=True)
-        self.readout = nn.Linear(width, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.readout(self.lstm(x)[0])
-        return out
-
-
-def inputs_of(model: nn.Module) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    if isinstance(model, Tied):
-        return torch.randint(0, 11, (2, 4), generator=generator)
-    return torch.randn(2, 4, 5, generator=generator)
-
-
-@cache
-def prototype(kind: Any, **options: Any) -> Any:
-    torch.manual_seed(0)
-    model = kind(16)
-    return mupfx.convert(model, inputs_of(model), base=kind(8), **options)
-
-
-def converted(kind: Any = Attending, **options: Any) -> Any:
-    return copy.deepcopy(prototype(kind, **options))
-
-
-def everywhere(model: nn.Module, value: float = 4.0) -> dict[str, float]:
-    return {name: value for name, _ in model.named_parameters()}
+from tests.gauged import Attending, Recurrent, Tied, converted, everywhere, inputs_of
+from tests.misuse.refusal import refusal
 
 
 @pytest.mark.parametrize("kind", [Attending, Tied])
@@ -191,94 +126,6 @@ def test_factors_follow() -> None:
     assert row["readout.weight"].optimizers["adamw"].lr == 0.5 / 4
     assert row["readout.weight"].optimizers["adamw"].weight_decay == 2 * 4
     assert row["readout.weight"].optimizers["sgd"].lr == 0.5 / 16
-
-
-# ------------------------------------------------------------------------ named gauges
-
-
-def multipliers(model: nn.Module) -> dict[str, float]:
-    rows = mupfx.plan(model).parameters
-    return {name: row.multiplier for name, row in rows.items() if row.multiplier != 1}
-
-
-def test_the_gauge_of_microsoft_mup() -> None:
-    """Readouts are stored as at the base, and multiplied by 1/fan_in; MuAdam's rate is 1 there."""
-    model = converted(gauge="mup")
-    plain = converted()
-    assert multipliers(model) == {"readout.weight": 0.5}
-    row = mupfx.plan(model).parameters["readout.weight"]
-    assert (row.optimizers["adamw"].lr, row.optimizers["sgd"].lr) == (1.0, 2.0)
-    assert (str(row.gauge), str(row.init.power)) == ("fan_in^-1", "1")
-    stored = dict(model.named_parameters())["readout.weight"]
-    assert torch.equal(stored, 2 * plain.readout.weight)
-    torch.testing.assert_close(model(inputs_of(model)), plain(inputs_of(plain)))
-    assert mupfx.plan(model).notes[-1] == snapshot(
-        "gauge 'mup' multiplies readout.weight where they are read; weights alone, loaded elsewhere, lack it"
-    )
-
-
-def test_a_tied_readout_has_its_multiplier_already() -> None:
-    assert multipliers(converted(Tied, gauge="mup")) == {}
-
-
-def test_weights_of_unit_variance() -> None:
-    model, plain = converted(gauge="unit"), converted()
-    rows = mupfx.plan(model).parameters
-    assert set(multipliers(model)) == {
-        "stem.weight", "attention.in_proj_weight", "attention.out_proj.weight", "readout.weight",
-    }  # fmt: skip
-    assert [rows[name].init.std for name in multipliers(model)] == pytest.approx([1.0] * 4)
-    torch.testing.assert_close(model(inputs_of(model)), plain(inputs_of(plain)))
-
-
-def test_gauges_of_powers_of_two_are_exact() -> None:
-    model, plain = converted(gauge="unit", exact=True), converted()
-    assert {math.frexp(value)[0] for value in multipliers(model).values()} == {0.5}
-    assert torch.equal(model(inputs_of(model)), plain(inputs_of(plain)))
-
-
-def test_a_model_on_meta() -> None:
-    torch.manual_seed(0)
-    with torch.device("meta"):
-        model = Attending(16)
-        inputs = inputs_of(model)
-    model = mupfx.convert(model, inputs, base=lambda: Attending(8), gauge="mup")
-    model.to_empty(device="cpu")
-    torch.manual_seed(0)
-    model.load_state_dict(Attending(16).state_dict())
-    mupfx.rescale_(model)
-    plain = converted()
-    assert torch.equal(model(inputs_of(model)), plain(inputs_of(plain)))
-
-
-def test_unit_variance_of_no_values() -> None:
-    with torch.device("meta"):
-        model = Attending(16)
-        inputs = inputs_of(model)
-    error = refused_conversion(model, inputs, base=lambda: Attending(8), gauge="unit")
-    assert error == snapshot("""\
-LoweringError: unit variance needs to know how large a weight is
-  where: stem.weight
-  found: no known law of initialisation, or no values yet (meta device)
-  hint: name the law, init={"stem.weight": "normal"}, or convert with gauge="fold"\
-""")
-
-
-def test_no_gauge_of_this_name() -> None:
-    torch.manual_seed(0)
-    model = Attending(16)
-    error = refused_conversion(model, inputs_of(model), base=Attending(8), gauge="umup")
-    assert error == snapshot("""\
-LoweringError: gauge='umup' says nothing
-  expected: 'fold', 'mup', 'unit'\
-""")
-
-
-def test_a_gauge_that_nothing_can_carry_leaves_the_model_as_it_was() -> None:
-    torch.manual_seed(0)
-    model = Recurrent(16)
-    error = refused_conversion(model, inputs_of(model), base=Recurrent(8), gauge="unit")
-    assert "_flat_weights" in error
 
 
 # ------------------------------------------------------------------------- optimizers
