@@ -9,18 +9,18 @@ rule do not show: embedding and readout mask them. Predicted and as measured her
 |----------------------------|-----------|------------------|------------------|
 | depth_mup                  |  0        | +0.02  -0.02     | +0.04  +0.01     |
 | completep                  |  0        | -0.07  -0.02     | -0.01   0.00     |
-| depth_mup, lr * depth^1/2  | +1/2      | +0.51  +0.48     | +0.53  +0.51     |
+| depth_mup, lr * depth^1/2  | +1/2      | +0.49  +0.48     | +0.51  +0.51     |
 | depth_mup, lr * depth^-1/2 | -1/2      | -0.48  -0.52     | -0.46  -0.49     |
-| completep, lr * depth^1/2  | +1/2      | +0.42  +0.48     | +0.48  +0.50     |
+| completep, lr * depth^1/2  | +1/2      | +0.40  +0.47     | +0.46  +0.50     |
 | completep, lr * depth^-1/2 | -1/2      | -0.57  -0.52     | -0.51  -0.50     |
 
 Gradients of the matrices, before the multiplier is folded: depth^-1/2 and depth^-1; of embedding and
 readout: 0. In blocks of two matrices, the part of an update in which both move, over the part in
-which one does: depth^-0.77 at alpha 1/2 (Tensor Programs VI has -1/2; the faster fall is not
-explained), and depth^0.03 at alpha 1.
+which one does: depth^-0.84 at alpha 1/2 (Tensor Programs VI has -1/2; the faster fall is not
+explained), and depth^0.02 at alpha 1.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -40,9 +40,10 @@ BASE = 1
 DEPTHS = (8, 16, 32, 64, 128)
 SEEDS = range(11)
 TOLERANCE = 0.1
+OFF = (0.0, 0.5, -0.5)
+"""The learning rate is wrong by depth to this."""
 TABLES = ("depth_mup", "completep")
-RATES = {torch.optim.SGD: 0.2, torch.optim.Adam: 2e-4}
-Optimizer = type[torch.optim.SGD] | type[torch.optim.Adam]
+RATES = {"SGD": 0.2, "Adam": 2e-4}
 
 
 class Block(nn.Module):
@@ -126,18 +127,15 @@ def drawn(net: Net, seed: int) -> Mapping[str, ParameterPlan]:
     return rows
 
 
-def optimizer(
-    net: Net, kind: Optimizer, rate: float, factor: Callable[[int], float] = lambda _: 1.0
-) -> torch.optim.Optimizer:
+def optimizer(net: Net, kind: str, rate: float, factor: float = 1.0) -> torch.optim.Optimizer:
     """The plan's groups of the matrices in branches, and the rate possibly wrong by a factor."""
     given: list[dict[str, Any]] = [
         {"params": list(net.blocks.parameters())},
         {"params": [net.stem.weight, net.head.weight], "lr": 0.0},
     ]
     more: dict[str, Any] = {"eps": 1e-30} if kind is torch.optim.Adam else {}
-    made: torch.optim.Optimizer = mupfx.optimizer(kind, net, groups=given, lr=rate, **more)
-    for group in made.param_groups:
-        group["lr"] = group["lr"] * factor(len(net.blocks))
+    made: torch.optim.    for group in made.param_groups:
+        group["lr"] = group["lr"] * factor
     return made
 
 
@@ -153,42 +151,53 @@ class Moved:
     output: float
 
 
-def one_step(net: Net, kind: Optimizer, seed: int, factor: Callable[[int], float]) -> Moved:
+def one_step(net: Net, kind: str, seed: int) -> dict[float, Moved]:
+    """From one start, with every wrong rate."""
     drawn(net, seed)
     x, _ = batch()
-    before, output = net.stream(x)[-1].detach(), net(x).detach()
+    start = [w.detach().clone() for w in net.blocks.parameters()]
+    before = net.stream(x)[-1].detach()
+    output = net(x).detach()
     backward(net)
-    optimizer(net, kind, RATES[kind], factor).step()
-    return Moved(rms(net.stream(x)[-1] - before), rms(net(x) - output))
+    found = {}
+    for off in OFF:
+        optimizer(net, kind, RATES[kind], (len(net.blocks) / BASE) ** off).step()
+        after = net.stream(x)[-1].detach()
+        found[off] = Moved(rms(after - before), rms(net.head(after) - output))
+        with torch.no_grad():
+            for weight, value in zip(net.blocks.parameters(), start, strict=True):
+                weight.copy_(value)
+    return found
 
 
-def exponents(
-    table: str, kind: Optimizer, factor: Callable[[int], float] = lambda _: 1.0
-) -> tuple[float, float]:
-    """Of the movement of the stream and of the output, with depth."""
-    runs = [[one_step(converted(table, d), kind, s, factor) for d in DEPTHS] for s in SEEDS]
-    return (
-        slope(DEPTHS, medians([[m.stream for m in run] for run in runs])),
-        slope(DEPTHS, medians([[m.output for m in run] for run in runs])),
-    )
+@cache
+def exponents(table: str, kind: str) -> dict[float, tuple[float, float]]:
+    """Of the movement of the stream and of the output with depth, by what is wrong."""
+    runs = [[one_step(converted(table, d), kind, s) for d in DEPTHS] for s in SEEDS]
+    return {
+        off: (
+            slope(DEPTHS, medians([[m[off].stream for m in run] for run in runs])),
+            slope(DEPTHS, medians([[m[off].output for m in run] for run in runs])),
+        )
+        for off in OFF
+    }
 
 
-KINDS = pytest.mark.parametrize("kind", RATES, ids=lambda kind: kind.__name__)
+KINDS = pytest.mark.parametrize("kind", RATES)
 
 
 @KINDS
 @pytest.mark.parametrize("table", TABLES)
-def test_a_step_moves_alike_at_every_depth(table: str, kind: Optimizer) -> None:
-    assert exponents(table, kind) == pytest.approx((0, 0), abs=TOLERANCE)
+def test_a_step_moves_alike_at_every_depth(table: str, kind: str) -> None:
+    assert exponents(table, kind)[0.0] == pytest.approx((0, 0), abs=TOLERANCE)
 
 
 @KINDS
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("off", [0.5, -0.5])
-def test_off_the_line_it_does_not(table: str, kind: Optimizer, off: float) -> None:
+def test_off_the_line_it_does_not(table: str, kind: str, off: float) -> None:
     """The rate wrong by depth^(1/2) or depth^(-1/2): the measurement sees it."""
-    found = exponents(table, kind, lambda depth: (depth / BASE) ** off)
-    assert found == pytest.approx((off, off), abs=TOLERANCE)
+    assert exponents(table, kind)[off] == pytest.approx((off, off), abs=TOLERANCE)
 
 
 @pytest.mark.parametrize(("table", "alpha"), [("depth_mup", 0.5), ("completep", 1.0)])
@@ -218,7 +227,7 @@ def both_over_one(net: Net, seed: int) -> float:
     """After four steps: what both updates of a block do together, over what each does alone."""
     drawn(net, seed)
     start = [w.detach().clone() for w in net.blocks.parameters()]
-    made = optimizer(net, torch.optim.Adam, 2e-3)
+    made = optimizer(net, "Adam", 2e-3)
     for _ in range(4):
         backward(net)
         made.step()
@@ -235,7 +244,7 @@ def both_over_one(net: Net, seed: int) -> float:
 
 def coupling(table: str) -> float:
     depths = DEPTHS[:4]
-    runs = [[both_over_one(converted(table, d, 2), s) for d in depths] for s in SEEDS[:5]]
+    runs = [[both_over_one(converted(table, d, 2), s) for d in depths] for s in SEEDS[:4]]
     return slope(depths, medians(runs))
 
 
