@@ -133,8 +133,10 @@ def optimizer(net: Net, kind: str, rate: float, factor: float = 1.0) -> torch.op
         {"params": list(net.blocks.parameters())},
         {"params": [net.stem.weight, net.head.weight], "lr": 0.0},
     ]
-    more: dict[str, Any] = {"eps": 1e-30} if kind is torch.optim.Adam else {}
-    made: torch.optim.    for group in made.param_groups:
+    more: dict[str, Any] = {"eps": 1e-30} if kind == "Adam" else {}
+    cls: type[torch.optim.Optimizer] = getattr(torch.optim, kind)
+    made = mupfx.optimizer(cls, net, groups=given, lr=rate, **more)
+    for group in made.param_groups:
         group["lr"] = group["lr"] * factor
     return made
 
