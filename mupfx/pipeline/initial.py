@@ -15,7 +15,7 @@ from mupfx.passes.multipliers import module_with_output
 
 COPY = (
     "a frozen copy of the start is kept in buffers of the readout and runs with the model: twice "
-    "the memory for weights, one more forward pass"
+    "the memory for weights, one more forward pass; the unconverted class has no place for it"
 )
 
 
