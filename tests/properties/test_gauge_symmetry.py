@@ -65,7 +65,7 @@ OPTIMIZERS: Mapping[str, tuple[type[O.Optimizer], dict[str, Any]]] = {
     ),
     "adadelta": (O.Adadelta, {"lr": 1.0, "eps": 1e-4, "weight_decay": 0.05}),
     "rprop": (O.Rprop, {"lr": 0.003, "step_sizes": (1e-3, 5e-3)}),
-    "adafactor": (O.Adafactor, {"lr": 0.3, "eps": (1e-18, 0.2), "weight_decay": 0.2}),
+    "adafactor": (O.Adafactor, {"lr": 0.05, "eps": (1e-18, 0.2), "weight_decay": 0.2}),
     "lion": (Lion, {"lr": 0.003, "weight_decay": 0.5}),
     "atan2": (Atan2, {"lr": 0.01, "weight_decay": 0.5}),
     "shampoo": (Shampoo, {"lr": 0.01, "eps": 1e-2, "weight_decay": 0.5}),
