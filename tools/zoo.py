@@ -41,10 +41,9 @@ KINDS = ("right", "certain", "wrong", "assumed", "unknown")
 WAYS = ("alone", "base")
 
 
-def analysed(corpus: ModuleType, name: str) -> Record:
-    """A model alone, and twice as wide beside itself."""
+def analyse(corpus: ModuleType, name: str, record: Record) -> None:
+    """Note what is found of a model alone, then twice as wide beside itself."""
     truth = corpus.truth(name)
-    record: Record = {"name": name}
     model, args, kwargs = corpus.build(name)
     start = time.perf_counter()
     found = mupfx.analyze(model, args, kwargs)
@@ -63,7 +62,6 @@ def analysed(corpus: ModuleType, name: str) -> Record:
         beside = mupfx.analyze(model, args, kwargs, base=wide)
     inspected = beside.to_dict()
     record["base"] = counted(truth, inspected, corpus.compare(name, inspected, grown))
-    return record
 
 
 def counted(
@@ -87,12 +85,14 @@ def _kind(what: str) -> str:
 
 def _work(corpus: ModuleType, name: str, reply: Connection) -> None:
     warnings.simplefilter("ignore")
+    record: Record = {"name": name}
     try:
-        reply.send(analysed(corpus, name))
+        analyse(corpus, name, record)
     except BaseException as error:  # noqa: BLE001 - any end of a model is a line of the table
         where = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__name__}: {error}".replace("\n", " | ")
-        reply.send({"name": name, "error": f"{said} ({Path(where.filename).name}:{where.lineno})"})
+        record["error"] = f"{said} ({Path(where.filename).name}:{where.lineno})"
+    reply.send(record)
 
 
 class Worker:
@@ -237,6 +237,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _wrong(record: Record) -> bool:
+    """Of a model with both answers: none is wrong alone, and beside a base all are right."""
     beside = record["base"]
     return bool(record["alone"]["wrong"] or any(beside[kind] for kind in KINDS[2:]))
 

@@ -29,12 +29,12 @@ class Broken(nn.Module):
         return x * self.weight
 
 def names():
-    return ["good/mlp", "good/other_truth", "bad/raises", "bad/dies", "bad/hangs"]
+    return ["good/mlp", "good/other_truth", "bad/raises", "bad/dies", "bad/hangs", "bad/base"]
 
 def build(name, scale=1, mode=None):
-    if name.startswith("good/"):
-        n = 8 * scale
-        layers = nn.Linear(3, n), nn.ReLU(), nn.Linear(n, n), nn.ReLU(), nn.Linear(n, 2)
+    if name.startswith("good/") or name == "bad/base":
+        n, act = 8 * scale, nn.Tanh() if name == "bad/base" and scale > 1 else nn.ReLU()
+        layers = nn.Linear(3, n), act, nn.Linear(n, n), nn.ReLU(), nn.Linear(n, 2)
         return nn.Sequential(*layers), (torch.ones(1, 3),), {}
     acts = {"raises": lambda: 1 / 0, "dies": lambda: os._exit(3), "hangs": lambda: time.sleep(99)}
     return Broken(acts[name[4:]]), (torch.ones(2),), {}
@@ -89,6 +89,8 @@ def test_counts_and_survives(corpus: Path) -> None:
     assert found["good/other_truth"]["base"] == counts | missed | {"certain": 5}
     assert "ZeroDivisionError" in str(found["bad/raises"]["error"])
     assert found["bad/dies"]["error"] == "exit code 3"
+    assert "BaseError" in str(found["bad/base"]["error"])
+    assert found["bad/base"]["alone"] == counts | {"certain": 4}
     assert found["bad/hangs"]["error"] == "more than 15 s"
     assert "good/other_truth, base: 2.weight: role, hidden for output" in done.stdout
 
