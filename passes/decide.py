@@ -81,6 +81,29 @@ def _decide(site: Site, axes: Axes, ratios: Ratios, wish: _Wanted) -> Decision:
     return Decision(site, value, power if value != 1 else ONE, source, seen)
 
 
+def decide_embeddings(
+    sites: Sequence[Site], axes: Axes, ratios: Ratios, parametrization: Parametrization
+) -> tuple[Decision, ...]:
+    """What undoes constants in the code that grow with what is looked up: ``x * sqrt(width)``.
+
+    Entries of an embedding are as large at every width, in every table but the model's own.
+    """
+    found = []
+    for site in sites:
+        ratio = ratios.of_axis(site.classes)
+        size = prod(axes.classes[c].size for c in site.classes)
+        have, seen = _in_force(site, size, ratio)
+        value = float(ratio) ** -float(have)
+        if site.base_scale is not None:
+            value = site.base_scale / site.scale
+        if parametrization.own_init or isclose(value, 1.0, rel_tol=1e-9):
+            continue
+        power = Power.of(fan_out=-have)
+        source = "what is looked up is as large at every width: input weights of the table"
+        found.append(Decision(site, value, power, source, seen))
+    return tuple(found)
+
+
 def decide_branches(
     sites: Sequence[Site], streams: Streams, ratios: Ratios, rule: DepthRule
 ) -> tuple[Decision, ...]:

@@ -1,20 +1,23 @@
 """Ends: where a model's width begins and ends, as sites for multipliers that a user chose.
 
 A last readout, after which nothing is contracted, and its bias: ``readout:head.weight``. A table
-that is looked up along an axis of a residual stream, or along width where there is none:
-``embedding:wte.weight``.
+that is looked up along an axis of a residual stream, or along width where there is none, with the
+constants that the code multiplies it by: ``embedding:wte.weight``, ``sqrt(width)``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 
 from torch import fx
 
 from mupfx.core.axes import Axes, ParameterRole, Use
+from mupfx.core.ops import constant_factor, packet
 from mupfx.core.program import Program, source_line
 from mupfx.core.reach import is_last
 from mupfx.core.structure import Site, Streams
 from mupfx.core.vocabulary import Role, SiteKind
+from mupfx.tables.linear_ops import KEEPING
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +26,15 @@ class _Graph:
     nodes: Mapping[str, fx.Node]
     layers: frozenset[str]
     """Nodes that contract a parameter."""
+    twins: Mapping[fx.Node, fx.Node]
 
 
 def find_ends(
-    program: Program, axes: Axes, roles: Mapping[str, ParameterRole], streams: Streams
+    program: Program,
+    axes: Axes,
+    roles: Mapping[str, ParameterRole],
+    streams: Streams,
+    twins: Mapping[fx.Node, fx.Node] | None = None,
 ) -> tuple[Site, ...]:
     """Every last readout and every embedding, once for each value of weights that they read.
 
@@ -34,26 +42,45 @@ def find_ends(
     """
     nodes = {node.name: node for node in program.graph.nodes}
     layers = frozenset(use.node for use in axes.uses if use.fan_in)
-    graph = _Graph(program, nodes, layers)
+    graph = _Graph(program, nodes, layers, twins or {})
     found: dict[tuple[str, str], Site] = {}
     for kind, use in (*_readouts(roles, graph), *_embeddings(roles, axes, streams)):
         for operand in _made_of(graph, use):
-            found.setdefault((use.node, operand), _site(kind, use, operand, nodes[use.node]))
+            found.setdefault((use.node, operand), _site(kind, use, operand, graph, axes))
     return tuple(found.values())
 
 
-def _site(kind: SiteKind, use: Use, operand: str, node: fx.Node) -> Site:
+def _site(kind: SiteKind, use: Use, operand: str, graph: _Graph, axes: Axes) -> Site:
+    node = graph.nodes[use.node]
+    scaled = list(_scaled(node)) if kind is SiteKind.EMBEDDING else []
+    theirs = [graph.twins.get(n) for n in scaled]
     return Site(
         name=f"{kind}:{use.parameter}",
         kind=kind,
         node=node.name,
         operands=(operand,),
-        classes=(),
-        scale=1.0,
-        base_scale=None,
-        where=source_line(node),
+        classes=tuple(c for d in use.fan_out for c in axes.parameters[use.parameter][d]),
+        scale=_product(scaled),
+        base_scale=_product(n for n in theirs if n is not None) if node in graph.twins else None,
+        where=source_line(scaled[0] if scaled else node),
         parameter=use.parameter,
+        constants=tuple(n.name for n in scaled),
     )
+
+
+def _scaled(node: fx.Node) -> Iterator[fx.Node]:
+    """Where a value is multiplied by a constant, before anything else is done with it."""
+    current = node
+    while len(current.users) == 1:
+        current = next(iter(current.users))
+        if constant_factor(current) is not None:
+            yield current
+        elif packet(current) not in KEEPING:
+            return
+
+
+def _product(nodes: Iterable[fx.Node]) -> float:
+    return prod(constant_factor(node) or 1.0 for node in nodes)
 
 
 def _readouts(roles: Mapping[str, ParameterRole], graph: _Graph) -> Iterator[tuple[SiteKind, Use]]:

@@ -71,4 +71,4 @@ class SiteKind(StrEnum):
     READOUT = "readout"
     """What a last output weight makes, where the user chose a multiplier."""
     EMBEDDING = "embedding"
-    """What is looked up to feed a residual stream, where the user chose a multiplier."""
+    """What is looked up to feed a residual stream, where the code or the user multiplies it."""

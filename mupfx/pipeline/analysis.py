@@ -17,6 +17,7 @@ from mupfx.errors import AnalysisError, BaseError
 from mupfx.passes.align import Twins
 from mupfx.passes.axes import infer_axes
 from mupfx.passes.certainty import doubt
+from mupfx.passes.ends import find_ends
 from mupfx.passes.layers import uneven_growth
 from mupfx.passes.lint import lint
 from mupfx.passes.normalize import normalize
@@ -76,7 +77,8 @@ def run_analysis(
     roles = assign_roles(program, axes)
     sites = find_sites(program, axes, roles, twins=twins)
     _require_sound(program, axes)
-    findings = (*_findings(program, axes, ratios), *_constants(twins, sites))
+    ends = find_ends(program, axes, roles, streams, twins)
+    findings = (*_findings(program, axes, ratios), *_constants(twins, (*sites, *ends)))
     findings += tuple(map(str, uneven[:3]))
     findings += (base.note,) if base is not None and base.note else ()
     return Analysis(captured, program, axes, roles, streams, sites, ratios, findings, twins, uneven)

@@ -31,20 +31,28 @@ _TIED, _PRODUCT, _ATTENTION = SiteKind.TIED_READOUT, SiteKind.PRODUCT, SiteKind.
 
 
 def chosen(
-    analysis: Analysis, decisions: Sequence[Decision], choices: Hyperparameters
+    analysis: Analysis,
+    decisions: Sequence[Decision],
+    ends: Sequence[Site],
+    choices: Hyperparameters,
 ) -> tuple[Decision, ...]:
     """Multiply every decision by what the user chose for it, and add those there are besides.
 
     Raises:
         LoweringError: A multiplier was chosen for something that the model lacks.
     """
-    ends = find_ends(analysis.program, analysis.axes, analysis.roles, analysis.streams)
     values = {
         SiteKind.READOUT: choices.output_multiplier,
         SiteKind.EMBEDDING: choices.embedding_multiplier,
     }
-    found = [_multiplied(d, choices) for d in decisions]
-    found += [_decided(site, values[site.kind]) for site in ends if values[site.kind] != 1]
+    known = {d.site.name for d in decisions}
+    looked_up = {d.site.parameter: d.value for d in decisions if d.site.kind is SiteKind.EMBEDDING}
+    found = [_multiplied(d, choices, looked_up) for d in decisions]
+    found += [
+        _decided(site, values[site.kind])
+        for site in ends
+        if values[site.kind] != 1 and site.name not in known
+    ]
     kinds = {d.site.kind for d in found} | {site.kind for site in ends}
     _require(choices.output_multiplier, kinds & {SiteKind.READOUT, _TIED, _PRODUCT}, "output")
     _require(choices.embedding_multiplier, kinds & {SiteKind.EMBEDDING}, "embedding")
@@ -52,13 +60,21 @@ def chosen(
     return tuple(found)
 
 
-def _multiplied(decision: Decision, choices: Hyperparameters) -> Decision:
+def _multiplied(
+    decision: Decision, choices: Hyperparameters, looked_up: Mapping[str | None, float]
+) -> Decision:
     """A tied readout gives back what its weight took in as an embedding."""
+    site = decision.site
     value = {
         _ATTENTION: choices.attention_multiplier,
         _TIED: choices.output_multiplier / choices.embedding_multiplier,
         _PRODUCT: choices.output_multiplier,
-    }.get(decision.site.kind, 1.0)
+        SiteKind.EMBEDDING: choices.embedding_multiplier,
+    }.get(site.kind, 1.0)
+    if site.kind is _TIED and site.parameter in looked_up:
+        undone = looked_up[site.parameter]
+        said = f"{decision.evidence}; / {undone:g}, which its weight carries as an embedding"
+        decision = replace(decision, value=decision.value / undone, evidence=said)
     if value == 1:
         return decision
     return replace(
@@ -72,6 +88,15 @@ def _multiplied(decision: Decision, choices: Hyperparameters) -> Decision:
 def _decided(site: Site, value: float) -> Decision:
     evidence = f"what {site.parameter} makes, x {value:g}"
     return Decision(site, value, ONE, SOURCE, evidence, choice=value)
+
+
+def ends_of(analysis: Analysis) -> tuple[Site, ...]:
+    """Readouts and embeddings of a model; a table that is looked up twice is one."""
+    found = find_ends(
+        analysis.program, analysis.axes, analysis.roles, analysis.streams, analysis.twins
+    )
+    tables = {(s.parameter, s.scale): s for s in found if s.kind is SiteKind.EMBEDDING}
+    return (*(s for s in found if s.kind is not SiteKind.EMBEDDING), *tables.values())
 
 
 def _require(value: float, found: object, name: str) -> None:
@@ -120,7 +145,7 @@ def _last_weights(analysis: Analysis, graph: Prepared) -> Iterator[str]:
             where=tied,
             hint="untie them, or leave zero_readout out",
         )
-    ends = find_ends(analysis.program, analysis.axes, roles, analysis.streams)
+    ends = ends_of(analysis)
     sites = [s for s in ends if s.kind is SiteKind.READOUT and _is_weight(roles, s)]
     if not sites:
         raise LoweringError("zero_readout finds no readout", hint="leave zero_readout out")

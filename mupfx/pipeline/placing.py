@@ -1,6 +1,6 @@
 """Where every site's multiplier goes: into parameters, or into a hook."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from mupfx.core.analysis import Analysis
 from mupfx.core.base import Ratios
@@ -11,12 +11,12 @@ from mupfx.core.program import Program
 from mupfx.core.structure import Site
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import LoweringError
-from mupfx.passes.decide import Decision, decide, decide_branches
+from mupfx.passes.decide import Decision, decide, decide_branches, decide_embeddings
 from mupfx.passes.fold import Folded, Prepared, fold, prepare
 from mupfx.passes.gauge import absorb
 from mupfx.passes.multipliers import HookPlan, plan_input_hook, plan_output_hook
 from mupfx.passes.sites import find_branch_sites
-from mupfx.pipeline.choosing import chosen, zeroed
+from mupfx.pipeline.choosing import chosen, ends_of, zeroed
 from mupfx.tables.optimizers import FAMILIES
 
 
@@ -38,7 +38,9 @@ def place_sites(
     found = dict(parameters)
     graph = prepare(analysis.program)
     tied = {name for name, role in analysis.roles.items() if role.tied_readout}
-    for decision in chosen(analysis, _decisions(analysis, parametrization, choices), choices):
+    ends = ends_of(analysis)
+    decisions = _decisions(analysis, ends, parametrization, choices)
+    for decision in chosen(analysis, decisions, ends, choices):
         site, hook = _place(graph, decision, tied, allow_hooks=allow_hooks)
         sites[site.name] = site
         if hook is not None:
@@ -49,10 +51,15 @@ def place_sites(
 
 
 def _decisions(
-    analysis: Analysis, parametrization: Parametrization, choices: Hyperparameters
+    analysis: Analysis,
+    ends: Sequence[Site],
+    parametrization: Parametrization,
+    choices: Hyperparameters,
 ) -> tuple[Decision, ...]:
     ratios = analysis.ratios or Ratios({})
     found = decide(analysis.sites, analysis.axes, ratios, parametrization, choices.logits)
+    embeddings = [site for site in ends if site.kind is SiteKind.EMBEDDING]
+    found += decide_embeddings(embeddings, analysis.axes, ratios, parametrization)
     if parametrization.depth is None:
         return found
     branches = find_branch_sites(analysis.program, analysis.streams, twins=analysis.twins)

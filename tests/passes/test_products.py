@@ -59,10 +59,70 @@ class Scaled(nn.Module):
         return out
 
 
+@pytest.mark.parametrize("base", [Scaled(16), 16])
+def test_a_root_of_the_width_on_embeddings_is_undone(base: nn.Module | int) -> None:
+    model = Scaled(64)
+    before = model.embed.weight.detach().clone()
+    given = {"c1": base} if isinstance(base, int) else base
+    plan = mupfx.plan(mupfx.convert(model, PAIR[0], base=given))
+    site = plan.sites["embedding:embed.weight"]
+    assert (site.multiplier, site.lowering, str(site.power)) == (0.5, "fold", "fan_out^-1/2")
+    assert plan.notes == ()
+    torch.testing.assert_close(model.embed.weight, before * 0.5)
+    adamw = plan.parameters["embed.weight"].optimizers["adamw"]
+    assert (adamw.lr, adamw.eps) == (0.5, 0.5)  # muP's 1 and 1/4, in the gauge of half the weight
+
+
+def test_in_the_standard_parametrization_nothing_is_undone() -> None:
+    made = mupfx.convert(Scaled(64), PAIR[0], base=Scaled(16), parametrization="sp")
+    assert all(site.multiplier == 1 for site in mupfx.plan(made).sites.values())
+
+
+class Rooted(nn.Module):
+    """The same with the root of the width after something else."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Embedding(7, width), nn.Linear(width, 5)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.embed(ids).tanh()
+        out: torch.Tensor = self.head(x * x.shape[-1] ** 0.5)
+        return out
+
+
 def test_a_width_in_the_code_that_no_site_accounts_for_is_told() -> None:
-    analysis = mupfx.analyze(Scaled(64), PAIR[0], base=Scaled(16))
+    analysis = mupfx.analyze(Rooted(64), PAIR[0], base=Rooted(16))
     (finding,) = analysis.findings
     assert "a factor in the code is 8 here and 4 at the base" in finding
+
+
+class Tied(nn.Module):
+    """Embeddings times the root of the width, and the readout tied to them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.embed, self.inner = nn.Embedding(7, width), nn.Linear(width, width)
+        self.head = nn.Linear(width, 7, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.embed(ids)
+        x = x * x.shape[-1] ** 0.5
+        out: torch.Tensor = self.head(x + self.inner(x).tanh())
+        return out
+
+
+def test_a_tied_readout_gives_back_what_its_embedding_carries() -> None:
+    model, base = Tied(64), Tied(16)
+    weight = model.embed.weight.detach().clone()
+    plan = mupfx.plan(mupfx.convert(model, PAIR[0], base=base))
+    sites = {name.partition(":")[0]: site.multiplier for name, site in plan.sites.items()}
+    assert sites == {"embedding": 0.5, "tied_readout": 0.25 / 0.5}
+    x = model.embed(PAIR[0])
+    torch.testing.assert_close(x * 8, functional.embedding(PAIR[0], weight) * 4)
+    hidden = torch.ones(1, 64)
+    torch.testing.assert_close(model.head(hidden), hidden @ weight.T / 4)
 
 
 def test_a_cosine_does_not_depend_on_width() -> None:
