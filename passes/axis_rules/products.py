@@ -190,6 +190,9 @@ def vecdot(tracker: Tracker, call: Call) -> Dims:
     """``y[...] = sum_i a[..., i] b[..., i]`` along one axis."""
     a, b = call.tensors() if len(call.tensors()) > 1 else call.tensors() * 2
     rank = max(len(call.sizes(a)), len(call.sizes(b)))
+    if rank == 0:
+        tracker.meet(call, [a, b])
+        return ()
     names = labels(rank)
     gone = names[call["dim"] % rank]
     operands = [(n, batched(len(call.sizes(n)), rank)) for n in (a, b)]
