@@ -120,6 +120,9 @@ def gather(tracker: Tracker, call: Call) -> Dims:
     node = source(call)
     picks = call.tensor("index") or call["indices"]
     dims, sizes, result = call.dims(node), call.sizes(node), call.dims(picks)
+    if call["dim"] is None:  # from all entries in a row
+        tracker.look_up(call, node, range(len(dims)), [picks])
+        return (tuple(piece for dim in result for piece in dim),)
     axis = call["dim"] % max(len(dims), 1)
     if dims:
         tracker.look_up(call, node, [axis], [picks])
@@ -258,9 +261,8 @@ def masked(tracker: Tracker, call: Call) -> Dims:
 def scattered(tracker: Tracker, call: Call) -> Dims:
     """``masked_scatter``: entries written where a mask holds."""
     node, mask = source(call), call["mask"]
-    tracker.join(call, call.dims(node)[::-1], call.dims(mask)[::-1])
     tracker.meet(call, [node, call["source"]])
-    return call.dims(node)
+    return tracker.broadcast(call, [node, mask], call.out)
 
 
 def segments(_: Tracker, call: Call) -> Dims:

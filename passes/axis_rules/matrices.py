@@ -56,7 +56,6 @@ LABELS: Mapping[object, str] = {
     aten.linalg_cond: "mn -> ",
     aten.linalg_householder_product: "mn, k -> mn",
     aten.orgqr: "mn, k -> mn",
-    aten.linalg_solve_triangular: "nn, nk -> nk",
     aten.cholesky_solve: "nk, nn -> nk",
 }
 
@@ -74,6 +73,14 @@ def solve(tracker: Tracker, call: Call) -> Dims:
     tracker.join(call, call.dims(matrix)[:-2][::-1], dims[:lead][::-1])
     tracker.meet(call, [matrix, right])
     return dims
+
+
+FROM_THE_LEFT, FROM_THE_RIGHT = lettered("nn, nk -> nk"), lettered("nn, kn -> kn")
+
+
+def solve_triangular(tracker: Tracker, call: Call) -> Dims | list[Dims]:
+    """``a x = b``, or ``x a = b``."""
+    return (FROM_THE_LEFT if call["left"] else FROM_THE_RIGHT)(tracker, call)
 
 
 def solve_kernel(tracker: Tracker, call: Call) -> list[Dims]:
@@ -108,6 +115,7 @@ def covariance(_: Tracker, call: Call) -> Dims:
 
 RULES: Rules = {
     **{op: lettered(text) for op, text in LABELS.items()},
+    aten.linalg_solve_triangular: solve_triangular,
     aten.linalg_solve: solve,
     aten.linalg_solve_ex: solve_kernel,
     aten.kron: kronecker,

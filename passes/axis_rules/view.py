@@ -59,7 +59,8 @@ def transpose(tracker: Tracker, call: Call) -> Dims:
     first, second = (
         call[n] for n in (("dim0", "dim1") if "dim0" in call.arguments else ("axis0", "axis1"))
     )
-    dims[first], dims[second] = dims[second], dims[first]
+    if dims:
+        dims[first], dims[second] = dims[second], dims[first]
     return tuple(dims)
 
 

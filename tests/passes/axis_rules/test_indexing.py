@@ -39,6 +39,7 @@ INDEXED = [
     case("a b, n -> a n; index b", lambda x, i: x.index_select(1, i), (2, 3), ints(5)),
     case("a b, a n -> a n; index b", lambda x, i: x.gather(1, i), (2, 3), ints(2, 5)),
     case("a b, a n -> a n; index b", lambda x, i: torch.take_along_dim(x, i, 1), (2, 3), ints(2, 5)),
+    case("a b, n m -> (n m); index a b", torch.take_along_dim, (2, 3), ints(5, 7)),
     case("a b -> a b n; index n", lambda x: functional.one_hot(x, 5), ints(2, 3)),
 ]  # fmt: skip
 
@@ -58,6 +59,7 @@ WRITTEN = [
     case("a b, n, m b -> a b; index a", lambda x, i, s: x.index_put((i,), s), (2, 3), ints(5), (5, 3)),
     case("a b, c, *b -> a b; index a", lambda x, m, s: aten.index_put(x, [m], s), (2, 3), mask(2), (3,)),
     case("a b, a b, e f -> a b", torch.masked_scatter, (2, 3), mask(2, 3), (5, 7)),
+    case("b, a b, e f -> a b", torch.masked_scatter, (3,), mask(2, 3), (5, 7)),
     case("a b, c b -> a b", lambda x, s: torch.slice_scatter(x, s, 0, 1, 3), (5, 3), (2, 3)),
     case("a b, b -> a b", lambda x, s: torch.select_scatter(x, s, 0, 1), (5, 3), (3,)),
 ]  # fmt: skip

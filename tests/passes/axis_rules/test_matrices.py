@@ -73,6 +73,12 @@ SOLVED = [
         (3, 3),
         (3, 5),
     ),
+    case(
+        "n n, k n -> k n",
+        lambda a, b: torch.linalg.solve_triangular(a, b, upper=True, left=False),
+        (3, 3),
+        (5, 3),
+    ),
     case("n k, n n -> n k", torch.cholesky_solve, (3, 5), (3, 3)),
 ]
 
@@ -96,6 +102,7 @@ PRODUCTS = [
     kernel("n a, a b, b m -> n m", aten.chain_matmul.default, (2, 7), lambda *x: (list(x),), (2, 3), (3, 5), (5, 7)),
     case("a i, a i -> a", torch.linalg.vecdot, (3, 5), (3, 5)),
     case("a i, *i' -> a", torch.linalg.vecdot, (3, 5), (5,)),
+    case(", * -> ", torch.linalg.vecdot, (), ()),
     case("n, *o -> n o", torch.ger, (3,), (5,)),
     case("*n o, b n i, b i o -> n o", torch.addbmm, (3, 7), (2, 3, 5), (2, 5, 7)),
     case("*n, *n i', i -> n", torch.addmv, (3,), (3, 5), (5,)),

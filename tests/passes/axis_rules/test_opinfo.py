@@ -14,16 +14,35 @@ WITHIN = "one axis must be no longer than the other: as long, it may grow alone"
 ALIKE = "axes of one length in one tensor: which is cut out of which only the rule knows"
 FEW = "the op takes exactly three of them"
 CEILED = "positions that are rounded up grow in steps"
+COUNTED = "as many positions as the arguments say, as before here"
+GROUPED = "channels in groups grow a group at a time"
+PLACES = "counts and places, which are as many as the axis they are for"
 
 RULE_KNOWS = {
-    "aten.adaptive_max_pool3d.default": "as many positions as the arguments say, as before here",
+    "aten.adaptive_avg_pool2d.default": COUNTED,
+    "aten.adaptive_avg_pool3d.default": COUNTED,
+    "aten.adaptive_max_pool2d.default": COUNTED,
+    "aten.adaptive_max_pool3d.default": COUNTED,
+    "aten.conv_transpose1d.default": GROUPED,
+    "aten.conv_transpose2d.input": GROUPED,
+    "aten.conv_transpose3d.input": GROUPED,
     "aten.cross.default": FEW,
+    "aten.cross_entropy_loss.default": UNCHECKED,
     "aten.diag.default": SHORTER,
     "aten.diagonal.default": SHORTER,
     "aten.diagonal_copy.default": SHORTER,
+    "aten.fft_fft.default": COUNTED,
+    "aten.fft_fft2.default": COUNTED,
+    "aten.fft_hfft2.default": COUNTED,
+    "aten.fft_ifft.default": COUNTED,
+    "aten.fft_ifft2.default": COUNTED,
+    "aten.fft_ihfft2.default": COUNTED,
+    "aten.fft_irfft2.default": COUNTED,
+    "aten.fft_rfft2.default": COUNTED,
     "aten.fractional_max_pool3d.default": UNCHECKED,
     "aten.gather.default": WITHIN,
     "aten.index_put.default": WITHIN,
+    "aten.index_reduce.default": UNCHECKED,
     "aten.linalg_cross.default": FEW,
     "aten.linalg_diagonal.default": SHORTER,
     "aten.linalg_lu_factor.default": SHORTER,
@@ -49,10 +68,13 @@ RULE_KNOWS = {
 PROBE_KNOWS = {
     "aten.channel_shuffle.default": "shuffled channels are as many, and other pieces in order",
     "aten.histogram.bins_tensor": "edges that are given are the edges that come back",
+    "aten.index_copy.default": PLACES,
     "aten.linalg_householder_product.default": WITHIN,
     "aten.linalg_matrix_rank.atol_rtol_tensor": "square by an argument alone",
     "aten.linalg_pinv.atol_rtol_tensor": "square by an argument alone",
+    "aten.repeat_interleave.self_Tensor": PLACES,
     "aten.reshape_as.default": ALIKE,
+    "aten.scatter_add.default": WITHIN,
     "aten.segment_reduce.default": "as many as the data says",
     "aten.view_as.default": ALIKE,
 }
