@@ -75,19 +75,7 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
     )
     parameters = {n: _with_evidence(analysis, p, roles[n]) for n, p in parameters.items()}
     fans = _fans(analysis, roles, ratios)
-    values = dict(model.named_parameters())
-    on_meta = any(p.is_meta for p in values.values())
-    named = {} if on_meta else request.init
-    theirs = _base_values(analysis, request.base)
-    alike = {name: value for name, value in theirs.items() if parameters[name].depth_ratio == 1}
-    hints = Hints(  # laws may depend on depth as well
-        named, alike, documented_laws(model), by_depth=request.parametrization.depth is not None
-    )
-    reached = {name: p for name, p in parameters.items() if name in analysis.roles}
-    if request.parametrization.own_init:
-        parameters = {name: _as_drawn(p) for name, p in parameters.items()}
-    else:
-        parameters |= plan_init(values, reached, fans, hints, strict=request.strict)
+    parameters = _with_init(model, analysis, request, parameters, fans)
     require_critical(analysis, request.parametrization, parameters)
     parameters, sites, hooks = place_sites(
         analysis,
@@ -106,13 +94,42 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
             *analysis.findings,
             *request.parametrization.cautions,
             *notes,
-            *_notes(hooks, on_meta=on_meta),
+            *_notes(hooks, on_meta=_on_meta(model)),
             *initial_notes(sites),
             *([f"hyperparameters: {request.choices}"] if request.choices != NO_CHOICES else []),
         ),
         aliases={o: name for name, others in analysis.program.tied.items() for o in others},
     )
-    return Planned(plan, hooks, fans, request, on_meta)
+    return Planned(plan, hooks, fans, request, _on_meta(model))
+
+
+def _with_init(
+    model: nn.Module,
+    analysis: Analysis,
+    request: Request,
+    parameters: dict[str, ParameterPlan],
+    fans: Mapping[str, Fans],
+) -> dict[str, ParameterPlan]:
+    """How starting values relate to the base's: by the law that each was drawn from.
+
+    Raises:
+        InitError: In strict mode, where a law of initialisation is ambiguous.
+    """
+    if request.parametrization.own_init:
+        return {name: _as_drawn(p) for name, p in parameters.items()}
+    named = {} if _on_meta(model) else request.init
+    theirs = _base_values(analysis, request.base)
+    alike = {name: value for name, value in theirs.items() if parameters[name].depth_ratio == 1}
+    hints = Hints(  # laws may depend on depth as well
+        named, alike, documented_laws(model), by_depth=request.parametrization.depth is not None
+    )
+    reached = {name: p for name, p in parameters.items() if name in analysis.roles}
+    values = dict(model.named_parameters())
+    return parameters | plan_init(values, reached, fans, hints, strict=request.strict)
+
+
+def _on_meta(model: nn.Module) -> bool:
+    return any(p.is_meta for p in model.parameters())
 
 
 def _as_drawn(parameter: ParameterPlan) -> ParameterPlan:
