@@ -7,6 +7,19 @@ Example of the text a user sees::
       hint: pass base_depth=2
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def did_you_mean(word: str, known: Iterable[str], most: int = 3) -> str | None:
+    """A hint with the names that look like one, if any does.
+
+    >>> did_you_mean("widht", ["width", "depth"])
+    'did you mean `width`?'
+    """
+    likely = get_close_matches(word, list(known), n=most)
+    return f"did you mean {' or '.join(f'`{other}`' for other in likely)}?" if likely else None
+
 
 class MupfxError(Exception):
     """Base of all errors of this package.

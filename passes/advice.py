@@ -13,7 +13,7 @@ from torch import fx
 
 from mupfx.core.advice import Advice
 from mupfx.core.axes import Axes
-from mupfx.core.ops import constant_factor, data_inputs, packet
+from mupfx.core.ops import constant_factor, data_inputs, is_pointwise, packet
 from mupfx.core.program import Program
 from mupfx.core.structure import Branch, Stream, Streams
 from mupfx.tables.linear_ops import DIFFERENCES, KEEPING, SUMS
@@ -87,11 +87,8 @@ def _name(node: fx.Node) -> str:
 
 def _bends(node: fx.Node) -> bool:
     """Whether an op is a nonlinearity of one value."""
-    pointwise = (
-        isinstance(node.target, torch._ops.OpOverload) and torch.Tag.pointwise in node.target.tags
-    )
     plain = packet(node) in KEEPING | SUMS | DIFFERENCES or constant_factor(node) is not None
-    return pointwise and not plain and len(data_inputs(node)) == 1
+    return is_pointwise(node) and not plain and len(data_inputs(node)) == 1
 
 
 def _parity(node: fx.Node) -> str:

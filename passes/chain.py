@@ -8,11 +8,10 @@ Their depth is their number of weight layers, first and last included::
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import fx
 
 from mupfx.core.axes import Axes
-from mupfx.core.ops import constant_factor, data_inputs, packet
+from mupfx.core.ops import constant_factor, data_inputs, is_pointwise, packet
 from mupfx.core.program import Program, source_line
 from mupfx.errors import ParametrizationError
 from mupfx.tables.linear_ops import KEEPING
@@ -81,10 +80,7 @@ def _require_linear(node: fx.Node) -> None:
 
 
 def _bends(node: fx.Node) -> bool:
-    pointwise = (
-        isinstance(node.target, torch._ops.OpOverload) and torch.Tag.pointwise in node.target.tags
-    )
-    return pointwise and packet(node) not in KEEPING and constant_factor(node) is None
+    return is_pointwise(node) and packet(node) not in KEEPING and constant_factor(node) is None
 
 
 def _not_plain(node: fx.Node, found: str) -> ParametrizationError:

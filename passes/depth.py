@@ -8,11 +8,10 @@ weight that serves several blocks.
 from collections.abc import Container, Iterator, Mapping
 from fractions import Fraction
 
-import torch
 from torch import fx
 
 from mupfx.core.axes import Axes
-from mupfx.core.ops import constant_factor, data_inputs, is_pick, packet
+from mupfx.core.ops import constant_factor, data_inputs, is_pick, is_pointwise, learned, packet
 from mupfx.core.parametrization import DepthRule
 from mupfx.core.program import Program, source_line
 from mupfx.core.structure import Branch, Streams
@@ -150,10 +149,9 @@ def depth_notes(
 
 def _bends(node: fx.Node) -> bool:
     """Whether an op is a nonlinearity of one value."""
-    pointwise = (
-        isinstance(node.target, torch._ops.OpOverload) and torch.Tag.pointwise in node.target.tags
+    return (
+        is_pointwise(node) and packet(node) not in KEEPING | SUMS and constant_factor(node) is None
     )
-    return pointwise and packet(node) not in KEEPING | SUMS and constant_factor(node) is None
 
 
 def _beside(program: Program, nodes: Mapping[str, fx.Node], grown: list[Branch]) -> Iterator[str]:
@@ -161,22 +159,13 @@ def _beside(program: Program, nodes: Mapping[str, fx.Node], grown: list[Branch])
     readers: dict[str, set[tuple[str, int]]] = {}
     inside = {name for b in grown for name in b.nodes}
     passed = {nodes[b.start] for b in grown}
-    learned = _learned(program)
+    values = learned(program.graph, program.parameters)
     for branch in grown:
         for name in branch.nodes:
             for source in nodes[name].all_input_nodes:
-                if source in learned and source not in passed and source.name not in inside:
+                known = source in passed or source.name in inside
+                if source in values and source.op != "placeholder" and not known:
                     readers.setdefault(source.name, set()).add((branch.stream, branch.block))
     for name, blocks in readers.items():
         if len(blocks) > 1:
             yield source_line(nodes[name]) or name
-
-
-def _learned(program: Program) -> set[fx.Node]:
-    """Values that parameters have a part in, parameters themselves left out."""
-    found: set[fx.Node] = set()
-    for node in program.graph.nodes:
-        sources = node.all_input_nodes
-        if any(n in found or n.name in program.parameters for n in sources):
-            found.add(node)
-    return found

@@ -14,7 +14,7 @@ from torch import fx
 from mupfx.core.axes import Axes, ParameterRole, Use
 from mupfx.core.ops import constant_factor, packet
 from mupfx.core.program import Program, source_line
-from mupfx.core.reach import is_last
+from mupfx.core.reach import behind, is_last
 from mupfx.core.structure import Site, Streams
 from mupfx.core.vocabulary import Role, SiteKind
 from mupfx.tables.linear_ops import KEEPING
@@ -114,17 +114,8 @@ def _made_of(graph: _Graph, use: Use) -> Iterator[str]:
     """The values that a node reads and that a parameter, but no input, has a part in."""
     program = graph.program
     for read in graph.nodes[use.node].all_input_nodes:
-        behind = _placeholders(read)
-        own = {program.parameters.get(n.name) for n in behind}
+        sources = {n for n in behind([read]) if n.op == "placeholder"}
+        own = {program.parameters.get(n.name) for n in sources}
         known = {*program.parameters, *program.buffers}
-        if use.parameter in own and all(n.name in known for n in behind):
+        if use.parameter in own and all(n.name in known for n in sources):
             yield read.name
-
-
-def _placeholders(node: fx.Node) -> set[fx.Node]:
-    seen, queue = {node}, [node]
-    while queue:
-        inputs = [n for n in queue.pop().all_input_nodes if n not in seen]
-        seen.update(inputs)
-        queue += inputs
-    return {n for n in seen if n.op == "placeholder"}

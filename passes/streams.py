@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-import torch
 from torch import fx
 
 from mupfx.core.axes import Axes
-from mupfx.core.ops import constant_factor, data_inputs, is_pick, packet
+from mupfx.core.ops import constant_factor, data_inputs, is_pick, is_pointwise, packet
 from mupfx.core.program import Program, shape_of
 from mupfx.core.structure import Branch, Stream, Streams
 from mupfx.core.vocabulary import Kind
@@ -159,8 +158,7 @@ def _with_sides(walk: Walk, start: fx.Node, inside: frozenset[fx.Node]) -> froze
 def _bends(inside: frozenset[fx.Node]) -> bool:
     """Whether a branch has a nonlinearity: else two projections of one value are merely summed."""
     return any(
-        isinstance(n.target, torch._ops.OpOverload)
-        and torch.Tag.pointwise in n.target.tags
+        is_pointwise(n)
         and packet(n) not in KEEPING | SUMS
         and constant_factor(n) is None
         and len(data_inputs(n)) == 1

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 
 from torch import nn
@@ -12,7 +11,7 @@ from mupfx.commands.library import example_inputs, library_of
 from mupfx.commands.subject import Subject, Texts, Wish
 from mupfx.commands.target import Example, arguments, load
 from mupfx.core.hyperparameters import Hyperparameters
-from mupfx.errors import TargetError
+from mupfx.errors import TargetError, did_you_mean
 
 _BASE_FORMS = "a width, class=size, a target, or a base file that exists"
 _DEPTH_FORMS = "a number, or stream=number"
@@ -97,11 +96,10 @@ def hyperparameters(wish: Wish) -> Hyperparameters:
     names = tuple(field.name for field in fields(Hyperparameters))
     for name in given:
         if name not in names:
-            likely = get_close_matches(name, names)
             raise TargetError(
                 f"`{name}` is no hyperparameter",
                 expected=", ".join(names),
-                hint=f"did you mean `{likely[0]}`?" if likely else None,
+                hint=did_you_mean(name, names, most=1),
             )
     return Hyperparameters(**given)
 

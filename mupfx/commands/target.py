@@ -10,7 +10,6 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 from torch import nn
 
 from mupfx.commands import library
-from mupfx.errors import TargetError
+from mupfx.errors import TargetError, did_you_mean
 
 _FORMS = "`package.module:callable`, `path/file.py:callable`, `hf:config.json` or `timm:name`"
 _RETURNS = "a torch.nn.Module, or (model, args), or (model, args, kwargs)"
@@ -142,8 +141,7 @@ def _make_importable(folder: Path) -> None:
 
 def _similar(name: str, module: ModuleType) -> str | None:
     names = [each for each, value in vars(module).items() if callable(value)]
-    likely = get_close_matches(name, names)
-    return f"did you mean {' or '.join(f'`{other}`' for other in likely)}?" if likely else None
+    return did_you_mean(name, names)
 
 
 def _check_call(found: Callable[..., Any], target: str, arguments: Mapping[str, Any]) -> None:

@@ -33,6 +33,8 @@ class Analysis:
     """What a reader should know, a sentence each."""
     twins: Mapping[fx.Node, fx.Node]
     """Nodes of the base's graph, where a base model was given."""
+    ends: tuple[Site, ...] = ()
+    """Last readouts, and embeddings with what the code multiplies them by."""
     uneven: tuple[Uneven, ...] = ()
     """Layers that did not grow alike."""
 

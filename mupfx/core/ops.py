@@ -3,7 +3,6 @@
 import operator
 from collections.abc import Container
 from math import prod
-from typing import Any
 
 import torch
 from torch import fx
@@ -15,6 +14,11 @@ from mupfx.core.program import shape_of
 def packet(node: fx.Node) -> object:
     """The op of a node without its overload; None for anything that is no ATen call."""
     return node.target.overloadpacket if isinstance(node.target, OpOverload) else None
+
+
+def is_pointwise(node: fx.Node) -> bool:
+    """Whether torch says that an op works entry by entry."""
+    return isinstance(node.target, OpOverload) and torch.Tag.pointwise in node.target.tags
 
 
 def is_pick(node: fx.Node) -> bool:
@@ -84,42 +88,6 @@ def _computed(node: fx.Node) -> torch.Tensor | None:
     args, kwargs = fx.map_arg((node.args, dict(node.kwargs)), lambda n: sources[n])
     made: torch.Tensor = node.target(*args, **kwargs | {k: "cpu" for k in kwargs if k == "device"})
     return made
-
-
-DIFFERENCES = ("aten.sub", "aten.subtract")
-COPIES = frozenset(
-    f"aten.{name}"
-    for name in ("to", "_to_copy", "type_as", "detach", "detach_", "clone", "alias", "contiguous")
-)
-"""Ops whose value is their operand's, whatever becomes of its gradient."""
-
-
-def straight_through(node: fx.Node) -> fx.Node | None:
-    """``y`` where the node is ``x + (y - x)``: the value of one, the gradient of the other."""
-    if str(packet(node)) not in ("aten.add", "aten.add_") or len(node.args) < 2:
-        return None
-    for mine, other in ((0, 1), (1, 0)):
-        kept, step = _itself(node.args[mine]), _itself(node.args[other])
-        if kept is None or step is None or str(packet(step)) not in DIFFERENCES:
-            continue
-        stays, gone = step.args[:2]
-        if _itself(gone) is kept and isinstance(stays, fx.Node):
-            return _itself(stays)
-    return None
-
-
-def _itself(argument: object) -> fx.Node | None:
-    """What an argument is a copy of."""
-    current: Any = argument
-    while isinstance(current, fx.Node):
-        source: Any = current.args[0] if current.args else None
-        if str(packet(current)) in COPIES:
-            current = source
-        elif is_pick(current) and str(packet(source)) == "aten.broadcast_tensors":
-            current = source.args[0][current.args[1]]
-        else:
-            return current
-    return None
 
 
 def data_inputs(node: fx.Node) -> list[fx.Node]:

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from mupfx.errors import TargetError
-from mupfx.integrations.written import similar, written
+from mupfx.errors import TargetError, did_you_mean
+from mupfx.integrations.written import written
 
 _FORMS = "hf:config.json, a folder that has one, or hf:ModelClass(field=value, ...)"
 _CONFIG = "config.json"
@@ -68,7 +68,7 @@ def _of_file(
         raise TargetError(
             f"`{path}` has no model_type that transformers {transformers.__version__} knows",
             found=repr(kind),
-            hint=similar(str(kind), known.keys()),
+            hint=did_you_mean(str(kind), known.keys()),
         )
     config = _config(known[kind], changes, data)
     named = data.get("architectures") or ()
@@ -106,7 +106,7 @@ def _class(transformers: ModuleType, name: str) -> Any:
     models = [n for n in dir(transformers) if "For" in n or n.endswith("Model")]
     raise TargetError(
         f"transformers {transformers.__version__} has no model class `{name}`",
-        hint=similar(name, models),
+        hint=did_you_mean(name, models),
     )
 
 
@@ -140,7 +140,7 @@ def _check_fields(config: Any, fields: Mapping[str, Any]) -> None:
     for name, value in fields.items():
         if name not in known:
             raise TargetError(
-                f"{type(config).__name__} has no field `{name}`", hint=similar(name, known)
+                f"{type(config).__name__} has no field `{name}`", hint=did_you_mean(name, known)
             )
         if name in config.sub_configs and isinstance(value, Mapping):
             _check_fields(getattr(config, name), value)

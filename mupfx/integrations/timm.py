@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from mupfx.errors import TargetError
-from mupfx.integrations.written import similar, written
+from mupfx.errors import TargetError, did_you_mean
+from mupfx.integrations.written import written
 
 _SIZE = (3, 224, 224)
 
@@ -32,7 +32,8 @@ def build(target: str, changes: Mapping[str, Any], device: str) -> nn.Module:
     name, arguments = written(target)
     if not timm.is_model(name):
         raise TargetError(
-            f"timm {timm.__version__} has no model `{name}`", hint=similar(name, timm.list_models())
+            f"timm {timm.__version__} has no model `{name}`",
+            hint=did_you_mean(name, timm.list_models()),
         )
     try:
         with torch.device(device):

@@ -4,8 +4,6 @@ Nothing in it is run: values are literals, and ``dict(a=1)`` is the dictionary.
 """
 
 import ast
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 from mupfx.errors import TargetError
@@ -33,12 +31,6 @@ def written(text: str) -> tuple[str, dict[str, Any]]:
         return name.strip(), _keywords(statement.value)
     except (SyntaxError, ValueError, AssertionError) as error:
         raise TargetError(f"`{text}` cannot be read", expected=_FORM, found=str(error)) from error
-
-
-def similar(name: str, known: Iterable[str]) -> str | None:
-    """A hint with the names that look like one."""
-    likely = get_close_matches(name, list(known))
-    return f"did you mean {' or '.join(f'`{other}`' for other in likely)}?" if likely else None
 
 
 def _keywords(call: ast.expr) -> dict[str, Any]:

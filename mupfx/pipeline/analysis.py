@@ -81,7 +81,9 @@ def run_analysis(
     findings = (*_findings(program, axes, ratios), *_constants(twins, (*sites, *ends)))
     findings += tuple(map(str, uneven[:3]))
     findings += (base.note,) if base is not None and base.note else ()
-    return Analysis(captured, program, axes, roles, streams, sites, ratios, findings, twins, uneven)
+    return Analysis(
+        captured, program, axes, roles, streams, sites, ratios, findings, twins, ends, uneven
+    )
 
 
 def _require_sound(program: Program, axes: Axes) -> None:

@@ -18,7 +18,6 @@ from mupfx.core.structure import Site
 from mupfx.core.vocabulary import Role, SiteKind
 from mupfx.errors import LoweringError
 from mupfx.passes.decide import Decision
-from mupfx.passes.ends import find_ends
 from mupfx.passes.fold import Prepared, fold
 from mupfx.passes.multipliers import ScaleOutput, plan_output_hook
 
@@ -92,11 +91,9 @@ def _decided(site: Site, value: float) -> Decision:
 
 def ends_of(analysis: Analysis) -> tuple[Site, ...]:
     """Readouts and embeddings of a model; a table that is looked up twice is one."""
-    found = find_ends(
-        analysis.program, analysis.axes, analysis.roles, analysis.streams, analysis.twins
-    )
-    tables = {(s.parameter, s.scale): s for s in found if s.kind is SiteKind.EMBEDDING}
-    return (*(s for s in found if s.kind is not SiteKind.EMBEDDING), *tables.values())
+    ends = analysis.ends
+    tables = {(s.parameter, s.scale): s for s in ends if s.kind is SiteKind.EMBEDDING}
+    return (*(s for s in ends if s.kind is not SiteKind.EMBEDDING), *tables.values())
 
 
 def _require(value: float, found: object, name: str) -> None:

@@ -1,11 +1,10 @@
 """From the graph to the number, for one parameter: evidence, ratios, factors, rule and paper."""
 
-from difflib import get_close_matches
 from typing import Any
 
 from mupfx.core.plan import InitPlan, OptimizerFactors, ParameterPlan, Plan, SitePlan
 from mupfx.core.power import Power
-from mupfx.errors import PlanError
+from mupfx.errors import PlanError, did_you_mean
 from mupfx.render.document import Column, Document, Lines, Row, Table
 from mupfx.render.plan import number, std_factor
 
@@ -55,8 +54,7 @@ def planned_name(plan: Plan, name: str) -> str:
     planned = plan.aliases.get(name, name)
     if planned in plan.parameters:
         return planned
-    likely = get_close_matches(name, [*plan.parameters, *plan.aliases], n=_LIKELY)
-    hint = f"did you mean {' or '.join(f'`{other}`' for other in likely)}?" if likely else None
+    hint = did_you_mean(name, [*plan.parameters, *plan.aliases], _LIKELY)
     raise PlanError(f"the plan has no parameter `{name}`", hint=hint)
 
 

@@ -32,6 +32,14 @@ CASTS = frozenset(
 )  # fmt: skip
 """Those among them that change no entry, but its type or whether it is trained."""
 
+COPIES = frozenset(
+    {
+        aten.to, aten._to_copy, aten.type_as, aten.detach, aten.detach_, aten.clone, aten.alias,
+        aten.contiguous,
+    }
+)  # fmt: skip
+"""Those whose value is their operand's, whatever becomes of its gradient."""
+
 PARTIAL = frozenset(
     {
         aten.slice, aten.narrow, aten.select, aten.split, aten.split_with_sizes, aten.chunk,

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from mupfx.core.parametrization import Parametrization
-from mupfx.errors import ParametrizationError
+from mupfx.errors import ParametrizationError, did_you_mean
 
 _FORM = re.compile(r"\s*(?P<word>[\w.-]+)\s*(?:\((?P<given>[^()]*)\))?\s*")
 _LIKELY = 3
@@ -140,12 +140,11 @@ def _value(text: str, parameter: Parameter, given: str) -> Fraction | str:
     value = given if parameter.words else _fraction(given)
     outside = isinstance(value, Fraction) and not _within(parameter, value)
     if value is None or outside or (parameter.words and value not in parameter.words):
-        likely = get_close_matches(given, parameter.words)
         raise ParametrizationError(
             f"{parameter.name} = {given or 'nothing'} is not understood",
             where=f"`{text}`",
             expected=f"{parameter.name}, {parameter.meaning}: {parameter.expected}",
-            hint=f"did you mean `{likely[0]}`?" if likely else None,
+            hint=did_you_mean(given, parameter.words, most=1),
         )
     return value
 

@@ -16,7 +16,6 @@ A table for each role, exponents as ``fan_in^-1/2 fan_out``, ``1`` for no change
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from mupfx.core.optimizer_family import GRADIENT, Scaling
 from mupfx.core.parametrization import DepthRule, Parametrization, Rule
 from mupfx.core.power import ONE, Power
 from mupfx.core.vocabulary import Role
-from mupfx.errors import ParametrizationError
+from mupfx.errors import ParametrizationError, did_you_mean
 from mupfx.tables.optimizers import FAMILIES
 
 SPECIAL = ("embedding", "readout_bias")
@@ -127,12 +126,11 @@ def _scaling(path: Path, at: str, column: str, optimizer: str) -> Scaling:
         ParametrizationError: It is unknown, or has no such number that a table could give.
     """
     if optimizer not in FAMILIES:
-        likely = get_close_matches(optimizer, FAMILIES)
         raise ParametrizationError(
             f"no optimizer family `{optimizer}`",
             where=f"{path}, {at}",
             expected=", ".join(FAMILIES),
-            hint=f"did you mean `{likely[0]}`?" if likely else None,
+            hint=did_you_mean(optimizer, FAMILIES, most=1),
         )
     family = FAMILIES[optimizer]
     found = family.lr if column == "lr" else family.others.get("eps")
@@ -222,12 +220,11 @@ def _depth(path: Path, given: object, source: str) -> DepthRule:
 def _known(path: Path, key: str, table: Mapping[str, Any], names: tuple[str, ...]) -> None:
     for name in table:
         if name not in names:
-            likely = get_close_matches(name, names)
             raise ParametrizationError(
                 f"`{name}` means nothing here",
                 where=f"{path}, {key or 'top level'}",
                 expected=", ".join(names),
-                hint=f"did you mean `{likely[0]}`?" if likely else None,
+                hint=did_you_mean(name, names, most=1),
             )
 
 

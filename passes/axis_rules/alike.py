@@ -6,12 +6,9 @@ of, from widths that differ, come from a constant in the code::
     Conv(96, 8 x 32) in one stage, Conv(176, 8 x 32) in the next: 8 and 32 stay
 """
 
-from collections.abc import Iterable
-from math import prod
-
 from mupfx.core.vocabulary import Kind, Reason, Status
 from mupfx.passes.axis_rules.factors import Factor
-from mupfx.passes.axis_rules.facts import Answer, Answers, Facts, is_finite, roots
+from mupfx.passes.axis_rules.facts import Answer, Answers, Facts, is_finite, length, roots
 
 Made = tuple[int, int, tuple[Factor, ...]]
 """Length of what a weight makes, of the width it makes it of, and the open factors made."""
@@ -44,14 +41,10 @@ def _made_of(facts: Facts, answers: Answers) -> dict[int, set[Made]]:
     found: dict[int, set[Made]] = {}
     for use in facts.tracker.uses:
         dims = facts.parameters.get(use.parameter, ())
-        width = _length(f for d in use.fan_in for f in roots(dims[d]) if not is_finite(answers, f))
+        width = length(f for d in use.fan_in for f in roots(dims[d]) if not is_finite(answers, f))
         for d, dim in enumerate(dims):
             inside = tuple(f for f in roots(dim) if id(f) not in answers)
             if width > 1 and d not in use.fan_in and len(inside) > 1:
                 for factor in inside:
-                    found.setdefault(id(factor), set()).add((_length(inside), width, inside))
+                    found.setdefault(id(factor), set()).add((length(inside), width, inside))
     return found
-
-
-def _length(factors: Iterable[Factor]) -> int:
-    return prod(f.size[0] for f in factors)

@@ -5,7 +5,6 @@ narrow linear bottleneck stays, and so does an embedding narrower than the strea
 """
 
 from collections.abc import Iterable, Sequence
-from math import prod
 
 from mupfx.core.vocabulary import Kind, Reason, Status
 from mupfx.passes.axis_rules.factors import Factor, Piece
@@ -15,6 +14,7 @@ from mupfx.passes.axis_rules.facts import (
     Facts,
     groups,
     is_finite,
+    length,
     roots,
     sole_fan_in,
 )
@@ -49,7 +49,7 @@ def hidden_states(facts: Facts, answers: Answers) -> set[int]:
     """
     stay = {f.size[0] for f in facts.factors if is_finite(answers, f)}
     streams = {
-        _length(roots(dim))
+        length(roots(dim))
         for dims in facts.parameters.values()
         for dim in dims
         if _holds_stream(roots(dim))
@@ -59,7 +59,7 @@ def hidden_states(facts: Facts, answers: Answers) -> set[int]:
     for use in facts.tracker.uses:
         dims = facts.parameters.get(use.parameter, ())
         inside = [f for d in use.fan_in for f in roots(dims[d]) if not is_finite(answers, f)]
-        like = streams | {_length(inside)} if inside else set()
+        like = streams | {length(inside)} if inside else set()
         kept = [roots(dims[d]) for d in range(len(dims)) if d not in use.fan_in]
         found |= {id(dim[0]) for dim in kept if len(dim) == 1 and dim[0].size[0] in like - stay}
     return found
@@ -160,7 +160,7 @@ def ranks_stay(facts: Facts, answers: Answers) -> None:
         beside = not streams or sides[0] == sides[1] or _holds_stream(*sides)
         if all(sides) and beside:
             said = f"a linear bottleneck before {node.name}, narrower than both sides"
-            _narrow(answers, shared, min(_length(side) for side in sides), said)
+            _narrow(answers, shared, min(length(side) for side in sides), said)
     for node, rows, shared, last in facts.tracker.entries:
         codes = any(Reason.SELECTION in f.marks for f in roots(rows))
         wide = [f for f in roots(last) if not is_finite(answers, f) and (codes or ADDED in f.marks)]
@@ -168,15 +168,11 @@ def ranks_stay(facts: Facts, answers: Answers) -> None:
             what = "codes" if codes else "an embedding"
             said = f"{what} before {node.name}, narrower than what they are projected to"
             said = said if codes else said.replace("what they are", "the stream it is")
-            _narrow(answers, shared, _length(wide), said)
+            _narrow(answers, shared, length(wide), said)
 
 
 def _holds_stream(*sides: Iterable[Factor]) -> bool:
     return any(ADDED in f.marks for side in sides for f in side)
-
-
-def _length(factors: Iterable[Factor]) -> int:
-    return prod(f.size[0] for f in factors)
 
 
 def _narrow(answers: Answers, shared: Iterable[Piece], limit: int, evidence: str) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import fx
 
-from mupfx.core.ops import COPIES, packet, straight_through
 from mupfx.passes.axis_rules.call import Call
 from mupfx.passes.axis_rules.factors import Dims, mark
+from mupfx.passes.axis_rules.swaps import swaps
 from mupfx.passes.axis_rules.tracker import ADDED, Rules, Tracker
 
 aten = torch.ops.aten
@@ -33,7 +33,7 @@ def add(tracker: Tracker, call: Call) -> Dims:
     tracker.meet(call, nodes, companion=tracker.producer[product] if product else None)
     if product is not None and not any(n in tracker.active for n in nodes if n is not product):
         tracker.through(call, product)
-    if _is_residual(tracker, nodes) and not _swaps(call.node):
+    if _is_residual(tracker, nodes) and not swaps(call.node):
         mark([piece for dim in dims for piece in dim], ADDED, call.node.name)
         tracker.basis[call.node] = frozenset({call.node})
     return dims
@@ -43,18 +43,6 @@ def _is_residual(tracker: Tracker, nodes: Sequence[fx.Node]) -> bool:
     """Whether what a weight made is added to an activation that is not made of it alone."""
     stands = [tracker.basis.get(n, frozenset({n})) for n in nodes if n in tracker.active]
     return len(set(stands)) > 1 and any(n in tracker.before for on in stands for n in on)
-
-
-def _swaps(node: fx.Node) -> bool:
-    """Whether a node is ``x + (y - x)``, or the difference in it."""
-    if straight_through(node) is not None:
-        return True
-    current = node
-    while len(current.users) == 1:
-        current = next(iter(current.users))
-        if str(packet(current)) not in COPIES:
-            return straight_through(current) is not None
-    return False
 
 
 def prelu(tracker: Tracker, call: Call) -> Dims:

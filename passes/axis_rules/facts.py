@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 
 from mupfx.core.vocabulary import Kind, Reason, Status
 from mupfx.passes.axis_rules.factors import Dim, Factor, Piece, expand
@@ -44,6 +45,11 @@ Answers = dict[int, Answer]
 def roots(dims: Iterable[Piece]) -> list[Factor]:
     """Root factors of a dimension."""
     return [piece.factor for piece in expand(dims)]
+
+
+def length(factors: Iterable[Factor]) -> int:
+    """Entries along an axis of factors."""
+    return prod(f.size[0] for f in factors)
 
 
 def groups(facts: Facts) -> list[list[Factor]]:

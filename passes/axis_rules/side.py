@@ -7,11 +7,12 @@ it chooses among. Their inner sizes stay, as ``assumed``::
     tokens (t d) -> Linear(d, 24) -> gelu -> Linear(24, experts) -> topk    24 stays
 """
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from torch import fx
 
 from mupfx.core.ops import holds_floats, is_pick, packet
+from mupfx.core.reach import behind
 from mupfx.passes.axis_rules.factors import Factor, expand
 from mupfx.passes.axis_rules.facts import Answers, Facts, roots
 from mupfx.passes.axis_rules.tracker import Tracker
@@ -63,11 +64,11 @@ def _only_choosing(facts: Facts, answers: Answers) -> set[fx.Node]:
     tracker = facts.tracker
     contracting = {use.node for use in tracker.uses if use.fan_in}
     ranked = [n for n in tracker.env if _ranks(tracker, n)]
-    scores = _behind([n.all_input_nodes[0] for n in ranked], until=contracting)
+    scores = behind([n.all_input_nodes[0] for n in ranked], until=contracting)
     carrying = _carrying(facts, answers, scores)
     if contracting.isdisjoint(n.name for n in carrying):
         return set()
-    return tracker.active & (_behind(ranked) - carrying)
+    return tracker.active & (behind(ranked) - carrying)
 
 
 def _ranks(tracker: Tracker, node: fx.Node) -> bool:
@@ -76,18 +77,6 @@ def _ranks(tracker: Tracker, node: fx.Node) -> bool:
         return False
     scores = node.all_input_nodes[0]
     return holds_floats(scores) and tracker.is_learned(scores)
-
-
-def _behind(nodes: Iterable[fx.Node], until: Container[str] = ()) -> set[fx.Node]:
-    """Nodes and what they are made of, up to nodes of these names."""
-    found: set[fx.Node] = set()
-    queue = list(nodes)
-    while queue:
-        node = queue.pop()
-        if node not in found:
-            found.add(node)
-            queue += () if node.name in until else node.all_input_nodes
-    return found
 
 
 def _carrying(facts: Facts, answers: Answers, scores: set[fx.Node]) -> set[fx.Node]:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import fx
 
 from mupfx.core.axes import Use
-from mupfx.core.ops import packet, straight_through
+from mupfx.core.ops import packet
 from mupfx.core.program import UNKNOWN_SIZE, source_line
 from mupfx.core.vocabulary import Reason
 from mupfx.passes.axis_rules.call import Call, sizes_of
@@ -31,6 +31,7 @@ from mupfx.passes.axis_rules.factors import (
     unify,
 )
 from mupfx.passes.axis_rules.stacks import multiplies
+from mupfx.passes.axis_rules.swaps import straight_through
 from mupfx.tables.linear_ops import JOINS, KEEPING, NORMS, PARTIAL, SCALING, SUMS
 
 CONTRACTED = "contracted"
