@@ -11,7 +11,7 @@ from mupfx.commands.subject import Subject, Wish
 from mupfx.commands.terminal import progress, write, write_json, write_text
 from mupfx.core.plan import Plan
 from mupfx.errors import TargetError
-from mupfx.export.folder import Saved, save
+from mupfx.exports.folder import Saved, save
 from mupfx.render.document import Lines
 from mupfx.render.plan import plan_document
 from mupfx.tables.parametrizations import parametrization

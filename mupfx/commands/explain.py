@@ -6,7 +6,7 @@ from mupfx.commands.subject import Subject, Wish
 from mupfx.commands.terminal import write, write_json
 from mupfx.core.plan import Plan
 from mupfx.errors import TargetError
-from mupfx.export.plan_file import load_plan
+from mupfx.exports.plan_file import load_plan
 from mupfx.render.explain import explain_dict, explain_document
 from mupfx.render.parametrization import (
     parametrization_dict,

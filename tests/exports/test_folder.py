@@ -10,10 +10,10 @@ from safetensors.torch import load_file, load_model
 from torch import Tensor, nn
 
 from mupfx.errors import ModelError, PlanError
-from mupfx.export.folder import save
-from mupfx.export.groups import groups_dict
-from mupfx.export.plan_file import load_plan
-from mupfx.export.weights import save_weights
+from mupfx.exports.folder import save
+from mupfx.exports.groups import groups_dict
+from mupfx.exports.plan_file import load_plan
+from mupfx.exports.weights import save_weights
 from tests.passes.grouped import model, plan_at
 
 

@@ -8,9 +8,9 @@ from torch import nn
 
 from mupfx.core.plan import Plan
 from mupfx.errors import MupfxError
-from mupfx.export.groups import groups_dict
-from mupfx.export.plan_file import write_json
-from mupfx.export.weights import save_weights
+from mupfx.exports.groups import groups_dict
+from mupfx.exports.plan_file import write_json
+from mupfx.exports.weights import save_weights
 
 WEIGHTS, PLAN, GROUPS = "weights.safetensors", "plan.json", "param_groups.json"
 
