@@ -48,6 +48,7 @@ __all__ = [
     "scaled",
     "scheduler",
     "suggest",
+    "to_standard",
 ]
 __version__ = "0.1.0"
 
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         save_base,
         scaled,
         suggest,
+        to_standard,
     )
     from mupfx.core.advice import Advice
     from mupfx.core.analysis import Analysis
@@ -90,7 +92,7 @@ else:  # hidden from type checkers, which would take any name for granted
     _HOMES = {
         "mupfx.api": (
             "analyze check_groups compare convert explain_parametrization optimizer param_groups"
-            " plan rescale_ save_base scaled suggest"
+            " plan rescale_ save_base scaled suggest to_standard"
         ),
         "mupfx.core.advice": "Advice",
         "mupfx.core.analysis": "Analysis",

@@ -26,6 +26,7 @@ from mupfx.pipeline.dump import dump
 from mupfx.pipeline.lowering import converted, finish, require_unconverted
 from mupfx.pipeline.planning import Request, make_plan
 from mupfx.pipeline.regauging import lower_into
+from mupfx.pipeline.standard import standard
 from mupfx.render.comparison import comparison_document
 from mupfx.render.parametrization import parametrization_document, parametrizations_document
 from mupfx.render.text import plain
@@ -46,6 +47,7 @@ __all__ = [
     "save_base",
     "scaled",
     "suggest",
+    "to_standard",
 ]
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -332,6 +334,29 @@ def rescale_(model: Model) -> Model:
     """
     finish(model)
     return model
+
+
+def to_standard(model: nn.Module, *, untie: bool = True) -> nn.Module:
+    """Make a converted model an ordinary one again, in place, before or after training.
+
+    All that is outside the weights is multiplied into them: hooks, carried multipliers and, of a
+    graph, its multiplier nodes are gone. The function is the same, and so are class, code and
+    names. ``convert`` of the result keeps its values.
+
+    Args:
+        model: A converted model, also compiled or wrapped in DDP.
+        untie: A weight that two uses multiply differently becomes two, with a warning that says so.
+            False multiplies what the use reads instead, such as the gain of the last norm, so that
+            the values fit a class that ties; and refuses where there is no such thing.
+
+    Returns:
+        The same module, out of its wrappers.
+
+    Raises:
+        PlanError: The model was not converted, or a part of the conversion is gone.
+        LoweringError: No weight can carry a multiplier; the model is then unchanged.
+    """
+    return standard(model, untie=untie)
 
 
 def save_base(model: nn.Module | Analysis, path: str | Path) -> None:

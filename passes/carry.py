@@ -63,6 +63,20 @@ def carry(model: nn.Module, parameter: Tensor, growth: float) -> None:
             module.__class__ = original
 
 
+def carried(model: nn.Module) -> Iterator[tuple[nn.Module, str, float]]:
+    """Every multiplier that is carried: module, its own name for the parameter, and the number."""
+    for module in model.modules():
+        for name, value in module.__dict__.get(MULTIPLIERS, {}).items():
+            yield module, name, value
+
+
+def drop_carriers(model: nn.Module) -> None:
+    """Hand out every parameter as it is stored."""
+    for module in model.modules():
+        if module.__dict__.pop(MULTIPLIERS, None) is not None:
+            module.__class__ = vars(type(module)).get(_ORIGINAL, type(module))
+
+
 def owners(model: nn.Module, parameter: Tensor) -> Iterator[tuple[nn.Module, str]]:
     """Modules that have the parameter for their own, and its name there."""
     for module in model.modules():

@@ -117,6 +117,19 @@ def plan_output_hook(program: Program, operand: str, value: float) -> HookPlan |
     return None
 
 
+def made_of(program: Program, operand: str) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    """Values, and the part of their last axis, that ``operand`` and nothing else is made of.
+
+    The part is a range in every period: start, stop and period.
+    """
+    target = next(n for n in program.graph.nodes if n.name == operand)
+    for source in _behind(target) if _read_once(target) else ():
+        entries = _entries(source, target)
+        part = None if entries is None else _part(entries)
+        if part is not None:
+            yield source.name, part
+
+
 def _read_once(node: fx.Node) -> bool:
     read: list[fx.Node] = []
     for user in node.users:
@@ -233,3 +246,19 @@ def install(model: nn.Module, hooks: Mapping[str, HookPlan]) -> None:
             module.register_forward_pre_hook(plan.hook)
         else:
             module.register_forward_hook(plan.hook)
+
+
+def installed(model: nn.Module) -> Iterator[HookPlan]:
+    """Every hook of ours, as it was planned."""
+    for name, module in model.named_modules():
+        for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
+            if isinstance(hook, ScaleInput | ScaleOutput):
+                yield HookPlan(name, hook)
+
+
+def remove(model: nn.Module) -> None:
+    """Take every hook of ours off again."""
+    for module in model.modules():
+        for hooks in (module._forward_pre_hooks, module._forward_hooks):
+            for key in [k for k, h in hooks.items() if isinstance(h, ScaleInput | ScaleOutput)]:
+                del hooks[key]

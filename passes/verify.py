@@ -4,12 +4,14 @@ Every trainable parameter is planned, every multiplier is accounted for exactly 
 base shape nothing at all would change.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import isclose, isfinite
 
 from torch import Tensor
 
 from mupfx.core.plan import ParameterPlan, Plan, SitePlan
+from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import PlanError
 
 
@@ -54,26 +56,92 @@ def _numbers(parameter: ParameterPlan) -> Iterator[PlanError]:
         )
 
 
-def _audit(plan: Plan) -> Iterator[PlanError]:
-    """A folded site's multiplier stands in its parameters, inverted, and nowhere else."""
-    expected: dict[str, float] = dict.fromkeys(plan.parameters, 1.0)
+def _audit(plan: Plan, carried: Sequence[tuple[str, float]] = ()) -> Iterator[PlanError]:
+    """Every multiplier stands where it is said to, once.
+
+    A folded one stands in its parameters, inverted, and what is carried multiplies that again:
+    together they are what the plan has for the effective weight over the stored one.
+    """
     for site in plan.sites.values():
         if _is_unused(site):
             yield PlanError("a multiplier is applied nowhere", where=site.name)
-        for name in site.target if site.lowering == "fold" else ():
-            if name not in expected:
-                yield PlanError("a multiplier is folded into no parameter", where=name)
-            expected[name] = expected.get(name, 1.0) / site.multiplier
-    for name, value in expected.items():
-        planned = plan.parameters.get(name)
-        if planned is not None and not isclose(planned.multiplier, value, rel_tol=1e-12):
+    folded, unknown = _folded(plan)
+    for name in unknown:
+        yield PlanError("a multiplier is folded into no parameter", where=name)
+    for name, planned in plan.parameters.items():
+        values = {value for other, value in carried if other == name} or {1.0}
+        found = [value * folded.get(name, 1.0) for value in values]
+        if not all(isclose(planned.multiplier, value, rel_tol=1e-12) for value in found):
             yield PlanError(
                 "a multiplier is not accounted for exactly once",
                 where=name,
-                expected=f"{value:.12g}",
+                expected=", ".join(f"{value:.12g}" for value in found),
                 found=f"{planned.multiplier:.12g}",
             )
 
 
+def _folded(plan: Plan) -> tuple[dict[str, float], list[str]]:
+    """What folding left of each parameter's multiplier, and names that are no parameter's."""
+    found: dict[str, float] = {}
+    for site in plan.sites.values():
+        for name in site.target if site.lowering == "fold" else ():
+            found[name] = found.get(name, 1.0) / site.multiplier
+    return found, [name for name in found if name not in plan.parameters]
+
+
 def _is_unused(site: SitePlan) -> bool:
     return site.multiplier != 1 and (site.lowering == "none" or not site.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a converted module really multiplies, and by how much."""
+
+    parameters: tuple[str, ...]
+    """Names that there are, aliases included."""
+    hooks: tuple[tuple[str, float], ...] = ()
+    """As sites name them."""
+    carried: tuple[tuple[str, float], ...] = ()
+    """A parameter's planned name, once for every module that owns it."""
+
+
+def verify_applied(plan: Plan, applied: Applied) -> None:
+    """Check a module against the plan that it carries.
+
+    Raises:
+        PlanError: The first multiplier that is not applied exactly once.
+    """
+    for problem in problems_applied(plan, applied):
+        raise problem
+
+
+def problems_applied(plan: Plan, applied: Applied) -> Iterator[PlanError]:
+    """Everything that a module does not apply as its plan says."""
+    for name in plan.parameters:
+        if name not in applied.parameters:
+            yield PlanError(
+                "a parameter of the plan is gone",
+                where=name,
+                hint="undo what renamed or replaced it, such as adapters, and try again",
+            )
+    yield from _audit(plan, applied.carried)
+    yield from _hooks(plan, applied.hooks)
+
+
+def _hooks(plan: Plan, hooks: Sequence[tuple[str, float]]) -> Iterator[PlanError]:
+    """Every hook that is planned is there, once; no other is."""
+    planned = {
+        site.target[0]: site.multiplier
+        for site in plan.sites.values()
+        if site.lowering == "hook" and site.target and site.kind is not SiteKind.INITIAL
+    }
+    for hook in dict.fromkeys([*planned, *(name for name, _ in hooks)]):
+        found = [value for name, value in hooks if name == hook]
+        if found != [planned.get(hook)]:
+            yield PlanError(
+                "a multiplier of the plan is not applied exactly once",
+                where=hook,
+                expected="one hook" if hook in planned else "no hook",
+                found=f"{len(found)} of them" if found else "none",
+                hint="hooks of a converted model stay on it: convert the model afresh",
+            )

@@ -11,6 +11,7 @@ from mupfx.core.init_law import Fans
 from mupfx.core.plan import Plan
 
 ATTRIBUTE = "_mupfx_conversion"
+STANDARD = "_mupfx_standard"
 
 
 @dataclass(frozen=True)
@@ -23,3 +24,12 @@ class Conversion:
     init: Mapping[str, str] = field(default_factory=dict)
     """Laws that the user named at the conversion, for then."""
     strict: bool = True
+
+
+@dataclass(frozen=True)
+class Standard:
+    """What a module carries that was converted once and is an ordinary one again."""
+
+    parametrization: str
+    notes: tuple[str, ...] = ()
+    """What is not as it was before: weights that were untied."""

@@ -112,6 +112,20 @@ class ParameterPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Baked:
+    """Entries of a parameter that carry a multiplier once it is multiplied into stored values."""
+
+    parameter: str
+    dim: int | None = None
+    """None for all of it; else entries ``i`` of this one with ``start <= i % period < stop``."""
+    start: int = 0
+    stop: int = 0
+    period: int = 0
+    untied: bool = False
+    """Of a tied parameter: under this name alone, which is a parameter of its own from then on."""
+
+
+@dataclass(frozen=True, slots=True)
 class SitePlan:
     """A multiplier that belongs to no single weight, and where it went."""
 
@@ -120,13 +134,19 @@ class SitePlan:
     multiplier: float
     power: Power
     lowering: str
-    """``none`` (multiplier 1), ``fold`` or ``hook``."""
+    """``none`` (multiplier 1), ``fold``, ``hook`` or ``graph``."""
     target: tuple[str, ...]
-    """Parameters folded into, or the module hooked."""
+    """Parameters folded into, the module hooked, or the nodes inserted."""
     source: str
     evidence: str
     choice: float = 1.0
     """What of ``multiplier`` the user chose; the rest is ``power``."""
+    baked: tuple[Baked, ...] = ()
+    """Of ``hook`` and ``graph``: the entries that make it unnecessary, once they are multiplied."""
+    baked_before: tuple[Baked, ...] = ()
+    """Others that do so and untie nothing, where ``baked`` unties."""
+    unbaked: str = ""
+    """Why there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +266,19 @@ def _site(s: SitePlan) -> dict[str, Any]:
         "source": s.source,
         "evidence": s.evidence,
         "choice": s.choice,
+        **_baked(s),
     }
+
+
+def _baked(s: SitePlan) -> dict[str, Any]:
+    """Only what there is: most multipliers are folded."""
+    rows = {"baked": s.baked, "baked_before": s.baked_before}
+    found: dict[str, Any] = {
+        key: [[b.parameter, b.dim, b.start, b.stop, b.period, b.untied] for b in row]
+        for key, row in rows.items()
+        if row
+    }
+    return found | ({"unbaked": s.unbaked} if s.unbaked else {})
 
 
 def _read_parameter(name: str, data: Mapping[str, Any]) -> ParameterPlan:
@@ -310,4 +342,7 @@ def _read_site(name: str, data: Mapping[str, Any]) -> SitePlan:
         source=data["source"],
         evidence=data["evidence"],
         choice=data["choice"],
+        baked=tuple(Baked(*row) for row in data.get("baked", ())),
+        baked_before=tuple(Baked(*row) for row in data.get("baked_before", ())),
+        unbaked=data.get("unbaked", ""),
     )

@@ -39,7 +39,7 @@ def converted(model: nn.Module) -> tuple[nn.Module, Conversion]:
     Raises:
         PlanError: There is none.
     """
-    found = next(_carriers(model), None)
+    found = next(conversions(model), None)
     if found is None:
         raise PlanError(
             f"this {type(model).__name__} was not converted by mupfx",
@@ -48,7 +48,8 @@ def converted(model: nn.Module) -> tuple[nn.Module, Conversion]:
     return found
 
 
-def _carriers(model: nn.Module) -> Iterator[tuple[nn.Module, Conversion]]:
+def conversions(model: nn.Module) -> Iterator[tuple[nn.Module, Conversion]]:
+    """Every module that carries a conversion: the model, or parts of it."""
     for module in model.modules():
         conversion = module.__dict__.get(ATTRIBUTE)
         if isinstance(conversion, Conversion):
@@ -61,7 +62,7 @@ def require_unconverted(model: nn.Module) -> None:
     Raises:
         ModelError: The model, or a part of it, carries a plan.
     """
-    found = next(_carriers(model), None)
+    found = next(conversions(model), None)
     if found is not None:
         raise ModelError(
             "this model is already converted",

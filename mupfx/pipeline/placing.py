@@ -12,10 +12,11 @@ from mupfx.core.structure import Site
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import LoweringError
 from mupfx.passes.decide import Decision, decide, decide_branches, decide_embeddings
-from mupfx.passes.fold import Folded, Prepared, fold, prepare
+from mupfx.passes.fold import Folded, Prepared, prepare
 from mupfx.passes.gauge import absorb
 from mupfx.passes.multipliers import HookPlan, plan_input_hook, plan_output_hook
 from mupfx.passes.sites import find_branch_sites
+from mupfx.pipeline.baking import fold_operand, with_baked
 from mupfx.pipeline.choosing import chosen, ends_of, zeroed
 from mupfx.tables.optimizers import FAMILIES
 
@@ -26,27 +27,40 @@ def place_sites(
     parametrization: Parametrization,
     choices: Hyperparameters,
     *,
-    allow_hooks: bool,
+    outside: str,
 ) -> tuple[dict[str, ParameterPlan], dict[str, SitePlan], dict[str, HookPlan]]:
     """Fold every multiplier into parameters, or plan a hook for it.
+
+    Args:
+        analysis: The model.
+        parameters: Their plans so far.
+        parametrization: The table of rules.
+        choices: Multipliers that the user chose.
+        outside: Which multipliers may stay outside the weights: ``"none"``, ``"hook"`` those that
+            cannot be folded, or ``"graph"`` all of them, as nodes.
 
     Raises:
         LoweringError: A multiplier can go nowhere, or the user chose one for nothing.
     """
     sites: dict[str, SitePlan] = {}
     hooks: dict[str, HookPlan] = {}
+    placed: dict[str, Site] = {}
     found = dict(parameters)
     graph = prepare(analysis.program)
     tied = {name for name, role in analysis.roles.items() if role.tied_readout}
     ends = ends_of(analysis)
     decisions = _decisions(analysis, ends, parametrization, choices)
     for decision in chosen(analysis, decisions, ends, choices):
-        site, hook = _place(graph, decision, tied, allow_hooks=allow_hooks)
-        sites[site.name] = site
+        if outside == "graph":
+            site, hook = _explicit(decision), None
+        else:
+            site, hook = _place(graph, decision, tied, allow_hooks=outside == "hook")
+        sites[site.name], placed[site.name] = site, decision.site
         if hook is not None:
             hooks[site.name] = hook
         for name in site.target if site.lowering == "fold" else ():
             found[name] = absorb(found[name], decision.value, decision.power, FAMILIES)
+    sites = with_baked(graph, sites, placed, tied)
     return zeroed(analysis, graph, found, choices), sites, hooks
 
 
@@ -72,7 +86,7 @@ def _place(
     site = decision.site
     if decision.value == 1.0:
         return _site_plan(decision, "none", ()), None
-    attempts = [_fold(graph, site, operand, tied_weights) for operand in site.operands]
+    attempts = [fold_operand(graph, site, operand, tied_weights) for operand in site.operands]
     folded = next((a for a in attempts if a.refusal is None), None)
     tied = site.kind is SiteKind.TIED_READOUT and allow_hooks
     if folded is not None and not tied:
@@ -85,11 +99,8 @@ def _place(
     raise _nowhere(decision, attempts, hooks=allow_hooks)
 
 
-def _fold(graph: Prepared, site: Site, operand: str, tied: Collection[str]) -> Folded:
-    """An embedding that a readout is tied to carries its multiplier: the readout gives it back."""
-    if site.kind is SiteKind.EMBEDDING and site.parameter is not None and site.parameter in tied:
-        return Folded((site.parameter,), None, operand)
-    return fold(graph, site.node, operand)
+def _explicit(decision: Decision) -> SitePlan:
+    return _site_plan(decision, "none" if decision.value == 1.0 else "graph", ())
 
 
 def _hook(program: Program, decision: Decision) -> HookPlan | None:

@@ -82,7 +82,7 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
         parameters,
         request.parametrization,
         request.choices,
-        allow_hooks=request.hooks,
+        outside="hook" if request.hooks else "none",
     )
     sites |= plan_initial(analysis, request.parametrization)
     plan = Plan(

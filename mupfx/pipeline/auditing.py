@@ -1,0 +1,31 @@
+"""Whether a converted model still applies what its plan says: no multiplier lost, none twice."""
+
+from torch import nn
+
+from mupfx.core.plan import Plan
+from mupfx.passes.carry import carried
+from mupfx.passes.multipliers import installed
+from mupfx.passes.verify import Applied, verify_applied
+
+
+def audit(plan: Plan, module: nn.Module) -> None:
+    """Compare a plan with the module that carries it.
+
+    Raises:
+        PlanError: A multiplier is applied nowhere, twice, or with another value.
+    """
+    verify_applied(plan, applied(module))
+
+
+def applied(module: nn.Module) -> Applied:
+    """Every multiplier that a module applies, wherever it does."""
+    names = {id(p): name for name, p in module.named_parameters()}
+    return Applied(
+        parameters=tuple(name for name, _ in module.named_parameters(remove_duplicate=False)),
+        hooks=tuple((str(plan), plan.hook.multiplier) for plan in installed(module)),
+        carried=tuple(
+            (names[id(parameter)], value)
+            for owner, name, value in carried(module)
+            if (parameter := owner._parameters[name]) is not None  # noqa: SLF001 - as stored
+        ),
+    )

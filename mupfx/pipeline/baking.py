@@ -1,0 +1,88 @@
+"""Where multipliers that stay outside the weights would go if they were multiplied into them."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from mupfx.core.plan import Baked, SitePlan
+from mupfx.core.structure import Site
+from mupfx.core.vocabulary import SiteKind
+from mupfx.passes.bake import Part, bake, bake_use
+from mupfx.passes.fold import Folded, Prepared, fold
+from mupfx.passes.multipliers import made_of
+
+OUTSIDE = ("hook", "graph")
+NO_OPERAND = "no value that this is made of, and nothing else, is made by parameters"
+
+
+def fold_operand(graph: Prepared, site: Site, operand: str, tied: Collection[str]) -> Folded:
+    """An embedding that a readout is tied to carries its multiplier: the readout gives it back."""
+    if site.kind is SiteKind.EMBEDDING and site.parameter is not None and site.parameter in tied:
+        return Folded((site.parameter,), None, operand)
+    return fold(graph, site.node, operand)
+
+
+def with_baked(
+    graph: Prepared,
+    plans: Mapping[str, SitePlan],
+    sites: Mapping[str, Site],
+    tied: Collection[str],
+) -> dict[str, SitePlan]:
+    """Every site that is applied outside the weights, with what would carry it inside."""
+    outside = {name: plan for name, plan in plans.items() if plan.lowering in OUTSIDE}
+    found = dict(plans)
+    for name, plan in outside.items():
+        alike = [sites[n] for n, other in outside.items() if _together(plan, other)]
+        found[name] = _with_baked(graph, plan, alike or [sites[name]], sites[name], tied)
+    return found
+
+
+def _together(plan: SitePlan, other: SitePlan) -> bool:
+    """Whether one multiplier serves both: a module that is called twice."""
+    same = plan.kind is other.kind and plan.multiplier == other.multiplier
+    return same and plan.target == other.target
+
+
+def _with_baked(
+    graph: Prepared, plan: SitePlan, alike: Sequence[Site], site: Site, tied: Collection[str]
+) -> SitePlan:
+    if site.kind is SiteKind.TIED_READOUT:
+        return _of_readout(graph, plan, alike, site)
+    attempts = [fold_operand(graph, site, operand, tied) for operand in site.operands]
+    whole = next((a for a in attempts if a.refusal is None), None)
+    if whole is not None:
+        return replace(plan, baked=_all_of(whole))
+    reasons: list[str] = []
+    for nodes, part in _candidates(graph, alike):
+        found = bake(graph.program, nodes, part)
+        if not isinstance(found, str):
+            return replace(plan, baked=found)
+        reasons.append(found)
+    return replace(plan, unbaked=reasons[0] if reasons else NO_OPERAND)
+
+
+def _of_readout(graph: Prepared, plan: SitePlan, alike: Sequence[Site], site: Site) -> SitePlan:
+    nodes = [s.node for s in alike if s.parameter == site.parameter]
+    found = bake_use(graph.program, nodes, site.parameter or "")
+    before = fold(graph, site.node, site.operands[0])
+    carried = _all_of(before) if before.refusal is None else ()
+    if isinstance(found, str):
+        return replace(plan, baked=carried, unbaked="" if carried else found)
+    return replace(plan, baked=found, baked_before=carried)
+
+
+def _all_of(folded: Folded) -> tuple[Baked, ...]:
+    return tuple(Baked(name) for name in folded.parameters)
+
+
+def _candidates(graph: Prepared, alike: Sequence[Site]) -> Iterator[tuple[list[str], Part]]:
+    """Values whose part to multiply: one for each site, of the same part."""
+    every = [list(_made_of(graph, site)) for site in alike]
+    for i, (node, part) in enumerate(every[0]):
+        others = [found[i][0] for found in every[1:] if len(found) > i and found[i][1] == part]
+        if len(others) == len(every) - 1:
+            yield [node, *others], Part(*part)
+
+
+def _made_of(graph: Prepared, site: Site) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    for operand in site.operands:
+        yield from made_of(graph.program, operand)
