@@ -10,11 +10,15 @@ from torch.optim import Optimizer
 
 from mupfx.core.advice import Advice
 from mupfx.core.analysis import Analysis
+from mupfx.core.conversion import is_standard
+from mupfx.core.exported import Exported
 from mupfx.core.hyperparameters import NO_CHOICES, Hyperparameters
 from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import Plan
-from mupfx.errors import MupfxError
+from mupfx.errors import InitError, MupfxError
+from mupfx.exports.formats import format_of
+from mupfx.exports.parcel import Call
 from mupfx.passes.advice import advise
 from mupfx.passes.groups import absolute, build_groups, check_ratios, construct, reject_stepped
 from mupfx.passes.groups import scaled as scaled_per_group
@@ -105,7 +109,7 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     grow: str = "heads",
     strict: bool = True,
     overrides: Mapping[str, str] | None = None,
-    init: Mapping[str, str] | None = None,
+    init: Mapping[str, str] | str | None = None,
     hooks: bool = True,
     gauge: str = "fold",
     exact: bool = False,
@@ -132,7 +136,9 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
         strict: Refuse what is not certain enough to give a number, instead of warning.
         overrides: Factor classes, by name or label (several: ``c{2..5}``), that are ``"width"``
             or ``"finite"``.
-        init: Laws of initialisation by parameter name or pattern, where values do not tell.
+        init: Laws of initialisation by parameter name or pattern, where values do not tell; or
+            ``"keep"`` for a trained model, whose values and function stay as they are. What
+            ``to_standard`` gave back is kept where nothing is said.
         hooks: False refuses what cannot be folded into weights, and folds tied readouts into the
             norm before them.
         gauge: How effective weights are stored: ``"fold"`` as they are, at no cost; ``"mup"`` with
@@ -150,7 +156,8 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     preflight(model)
     table = table_of(parametrization)
     choices = hyperparameters or NO_CHOICES
-    request = Request(table, read_base(base), strict, hooks, init or {}, choices)
+    laws, keep = _laws(model, init)
+    request = Request(table, read_base(base), strict, hooks, laws, choices, keep)
     options = replace(
         _options(base_depth, grow, overrides),
         infer_depth=table.depth is not None or table.plain is not None,
@@ -391,3 +398,16 @@ def _options(
             f"grow={grow!r} says nothing", expected='"heads" or "head_dim"', hint='grow="heads"'
         )
     return Options(base_depth, grow=grow, overrides=overrides or {})
+def _laws(
+    model: nn.Module, init: Mapping[str, str] | str | None
+) -> tuple[Mapping[str, str], bool]:
+    """Laws that the user named, and whether the values are to stay."""
+    if init is None:
+        return {}, is_standard(model)
+    if not isinstance(init, str):
+        return init, False
+    if init != "keep":
+        raise InitError(f"init={init!r} says nothing", expected='"keep", or a dict of laws')
+    return {}, True
+
+

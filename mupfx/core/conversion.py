@@ -4,8 +4,10 @@ Nothing is stored on a Parameter, so deepcopy, pickle, ``load_state_dict(assign=
 ``to_empty`` and sharding keep it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from torch import nn
 
 from mupfx.core.init_law import Fans
 from mupfx.core.plan import Plan
@@ -24,12 +26,27 @@ class Conversion:
     init: Mapping[str, str] = field(default_factory=dict)
     """Laws that the user named at the conversion, for then."""
     strict: bool = True
+    keep: bool = False
+    """Values that are still to come are those of a trained model: they keep what they make."""
 
 
-@dataclass(frozen=True)
-class Standard:
-    """What a module carries that was converted once and is an ordinary one again."""
+def mark_standard(module: nn.Module, parametrization: str, notes: Sequence[str]) -> None:
+    """Note on an ordinary module that it was converted once, in words that need no mupfx to read.
 
-    parametrization: str
-    notes: tuple[str, ...] = ()
-    """What is not as it was before: weights that were untied."""
+    Args:
+        module: The module.
+        parametrization: What it was converted to.
+        notes: What is not as it was before: weights that were untied.
+    """
+    module.__dict__[STANDARD] = {"parametrization": parametrization, "notes": list(notes)}
+
+
+def is_standard(module: nn.Module) -> bool:
+    """Whether a module, or a part of it, was converted once, so that its values are trained."""
+    return any(STANDARD in part.__dict__ for part in module.modules())
+
+
+def unmark_standard(module: nn.Module) -> None:
+    """Forget that it was converted once."""
+    for part in module.modules():
+        part.__dict__.pop(STANDARD, None)

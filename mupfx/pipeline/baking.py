@@ -9,8 +9,9 @@ from mupfx.core.vocabulary import SiteKind
 from mupfx.passes.bake import Part, bake, bake_use
 from mupfx.passes.fold import Folded, Prepared, fold
 from mupfx.passes.multipliers import made_of
+from mupfx.pipeline.stored import OUTSIDE
 
-OUTSIDE = ("hook", "graph")
+
 NO_OPERAND = "no value that this is made of, and nothing else, is made by parameters"
 
 

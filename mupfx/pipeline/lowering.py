@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+import torch
 from torch import nn
 
-from mupfx.core.conversion import ATTRIBUTE, Conversion
+from mupfx.core.conversion import ATTRIBUTE, Conversion, unmark_standard
 from mupfx.core.plan import Plan
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import ModelError, PlanError
@@ -14,6 +15,7 @@ from mupfx.passes.multipliers import install
 from mupfx.passes.verify import verify
 from mupfx.pipeline.initial import keep_initial
 from mupfx.pipeline.planning import Planned
+from mupfx.pipeline.stored import changes, multiply
 
 
 def lower(model: nn.Module, planned: Planned) -> None:
@@ -25,12 +27,22 @@ def lower(model: nn.Module, planned: Planned) -> None:
     parameters = dict(model.named_parameters())
     verify(planned.plan, parameters)
     install(model, planned.hooks)
+    request = planned.request
     rescale_(parameters, planned.plan.parameters)
     if not planned.on_meta:
+        _take_out(model, planned.plan, keep=request.keep)
         keep_initial(model, planned.plan)
     pending = planned.fans if planned.on_meta else None
-    request = planned.request
-    setattr(model, ATTRIBUTE, Conversion(planned.plan, pending, dict(request.init), request.strict))
+    made = Conversion(planned.plan, pending, dict(request.init), request.strict, request.keep)
+    unmark_standard(model)
+    setattr(model, ATTRIBUTE, made)
+
+
+def _take_out(model: nn.Module, plan: Plan, *, keep: bool) -> None:
+    """Values that are kept have every multiplier in them: out go those that are applied outside."""
+    with torch.no_grad():
+        for change in changes(plan, untie=True) if keep else ():
+            list(multiply(model, replace(change, multiplier=1 / change.multiplier)))
 
 
 def converted(model: nn.Module) -> tuple[nn.Module, Conversion]:
@@ -87,6 +99,10 @@ def finish(model: nn.Module) -> None:
             hint="model.to_empty(device=...), initialise it, then mupfx.rescale_(model)",
         )
     _require_ties(module, conversion.plan)
+    if conversion.keep:
+        _take_out(module, conversion.plan, keep=True)
+        setattr(module, ATTRIBUTE, Conversion(conversion.plan))
+        return
     deeper = any(site.kind is SiteKind.BRANCH for site in conversion.plan.sites.values())
     hints = Hints(conversion.init, documented=documented_laws(module), by_depth=deeper)
     planned = finish_init(

@@ -22,6 +22,7 @@ from mupfx.passes.multipliers import HookPlan
 from mupfx.pipeline.bases import Given
 from mupfx.pipeline.deepening import branches_of, require_depth
 from mupfx.pipeline.initial import initial_notes, plan_initial
+from mupfx.pipeline.keeping import kept
 from mupfx.pipeline.placing import place_sites
 from mupfx.pipeline.plain import require_critical, table_for
 from mupfx.pipeline.settled import require_settled
@@ -38,6 +39,8 @@ class Request:
     hooks: bool
     init: Mapping[str, str]
     choices: Hyperparameters = NO_CHOICES
+    keep: bool = False
+    """Values are those of a trained model, and stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,9 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
     )
     parameters = {n: _with_evidence(analysis, p, roles[n]) for n, p in parameters.items()}
     fans = _fans(analysis, roles, ratios)
-    parameters = _with_init(model, analysis, request, parameters, fans)
-    require_critical(analysis, request.parametrization, parameters)
+    if not request.keep:
+        parameters = _with_init(model, analysis, request, parameters, fans)
+        require_critical(analysis, request.parametrization, parameters)
     parameters, sites, hooks = place_sites(
         analysis,
         parameters,
@@ -85,6 +89,8 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
         outside="hook" if request.hooks else "none",
     )
     sites |= plan_initial(analysis, request.parametrization)
+    if request.keep:
+        parameters, sites, hooks = kept(model, parameters, sites, hooks)
     plan = Plan(
         parametrization=request.parametrization.name,
         base=_describe(analysis, ratios, request.base),

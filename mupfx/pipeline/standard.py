@@ -8,29 +8,21 @@ Carried multipliers and those of hooks are multiplied into what they multiply::
 """
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from mupfx.core.conversion import ATTRIBUTE, STANDARD, Conversion, Standard
-from mupfx.core.plan import Baked, SitePlan
+from mupfx.core.conversion import ATTRIBUTE, Conversion, mark_standard
+from mupfx.core.plan import SitePlan
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import LoweringError, MupfxWarning, PlanError
 from mupfx.passes.capture import unwrapped
-from mupfx.passes.carry import carried, drop_carriers
+from mupfx.passes.carry import drop_carriers
 from mupfx.passes.multipliers import remove
 from mupfx.pipeline.auditing import audit
 from mupfx.pipeline.lowering import conversions, converted
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What is multiplied into one stored parameter."""
-
-    row: Baked
-    multiplier: float
+from mupfx.pipeline.stored import Change, changes, multiply, multiply_carried, outside, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +31,7 @@ class _Return:
 
     module: nn.Module
     conversion: Conversion
-    changes: tuple[_Change, ...]
+    changes: tuple[Change, ...]
 
 
 def standard(model: nn.Module, *, untie: bool) -> nn.Module:
@@ -71,13 +63,9 @@ def _return(module: nn.Module, conversion: Conversion, *, untie: bool) -> _Retur
     plan = conversion.plan
     _require_values(module, conversion)
     audit(plan, module)
-    sites = [s for s in plan.sites.values() if s.lowering in ("hook", "graph")]
-    rows = {
-        (site.target, site.multiplier, row): _Change(row, site.multiplier)
-        for site in sites
-        for row in _rows(site, untie=untie)
-    }
-    return _Return(module, conversion, tuple(rows.values()))
+    for site in outside(plan):
+        _require_rows(site, untie=untie)
+    return _Return(module, conversion, changes(plan, untie=untie))
 
 
 def _require_values(module: nn.Module, conversion: Conversion) -> None:
@@ -88,8 +76,8 @@ def _require_values(module: nn.Module, conversion: Conversion) -> None:
         )
 
 
-def _rows(site: SitePlan, *, untie: bool) -> tuple[Baked, ...]:
-    rows = site.baked if untie or not site.baked_before else site.baked_before
+def _require_rows(site: SitePlan, *, untie: bool) -> None:
+    rows = rows_of(site, untie=untie)
     if site.kind is SiteKind.INITIAL:
         raise LoweringError(
             "the initial function is added to what the weights make, and no weights make it",
@@ -109,80 +97,16 @@ def _rows(site: SitePlan, *, untie: bool) -> tuple[Baked, ...]:
             where=", ".join(row.parameter for row in rows),
             hint="untie=True gives it one",
         )
-    return rows
 
 
 def _put(work: _Return) -> None:
     module = work.module
     with torch.no_grad():
-        _multiply_carried(module)
+        multiply_carried(module)
         drop_carriers(module)
-        notes = [note for change in work.changes for note in _multiply(module, change)]
+        notes = [note for change in work.changes for note in multiply(module, change)]
     remove(module)
     delattr(module, ATTRIBUTE)
-    plan = work.conversion.plan
-    setattr(module, STANDARD, Standard(plan.parametrization, tuple(notes)))
+    mark_standard(module, work.conversion.plan.parametrization, notes)
     for note in notes:
         warnings.warn(note, MupfxWarning, stacklevel=4)
-
-
-def _multiply_carried(module: nn.Module) -> None:
-    values: dict[int, tuple[Tensor, float]] = {}
-    for owner, name, value in carried(module):
-        parameter = owner._parameters[name]  # noqa: SLF001 - the attribute is the multiplied one
-        if parameter is not None:
-            values[id(parameter)] = parameter, value
-    for stored, value in values.values():
-        _scale(stored, value)
-
-
-def _scale(parameter: Tensor, value: float) -> None:
-    """Gradients that are there become those of what is stored now."""
-    parameter.mul_(value)
-    if parameter.grad is not None:
-        parameter.grad.div_(value)
-
-
-def _multiply(module: nn.Module, change: _Change) -> Iterator[str]:
-    """Multiply some entries, and say what was untied for it."""
-    row, value = change.row, change.multiplier
-    parameter = module.get_parameter(row.parameter)
-    if row.untied and (others := tuple(_others(module, row.parameter))):
-        if torch.equal(parameter, parameter * value):
-            return
-        parameter = _untie(module, row.parameter)
-        yield (
-            f"{row.parameter} is {value:g} times {others[0]} now, and a parameter of its own: they "
-            "were tied"
-        )
-    if row.dim is None:
-        _scale(parameter, value)
-    else:
-        _scale_part(parameter, row, value)
-
-
-def _others(module: nn.Module, name: str) -> Iterator[str]:
-    this = module.get_parameter(name)
-    for other, parameter in module.named_parameters(remove_duplicate=False):
-        if parameter is this and other != name:
-            yield other
-
-
-def _untie(module: nn.Module, name: str) -> nn.Parameter:
-    path, _, own = name.rpartition(".")
-    tied = module.get_parameter(name)
-    alone = nn.Parameter(tied.detach().clone(), requires_grad=tied.requires_grad)
-    setattr(module.get_submodule(path), own, alone)
-    return alone
-
-
-def _scale_part(parameter: Tensor, row: Baked, value: float) -> None:
-    assert row.dim is not None
-    place = torch.arange(parameter.shape[row.dim], device=parameter.device) % row.period
-    factor = torch.ones_like(place, dtype=parameter.dtype)
-    factor[(place >= row.start) & (place < row.stop)] = value
-    shape = [1] * parameter.dim()
-    shape[row.dim] = -1
-    parameter.mul_(factor.view(shape))
-    if parameter.grad is not None:
-        parameter.grad.div_(factor.view(shape))
