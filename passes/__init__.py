@@ -6,6 +6,7 @@
     capture      model, example   -> Program           one ATen graph, the user's own names
     normalize    Program          -> Program           regions entered, writes followed
     align        Program, base    -> twins             the base's node for every node
+    insertions   Program, base    -> twins             where sizes decide that one has ops more
     axes         Program, twins   -> Axes              factor classes, uses of parameters
     roles        Axes             -> ParameterRole     input, hidden, output, vector, scalar
     streams      Program, Axes    -> Streams           residual streams, branches, depth

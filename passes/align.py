@@ -8,7 +8,8 @@ has the same twin as the one a period before::
     base    embed  L L      norm  D D      head
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -36,13 +37,19 @@ def align(program: Program, base: Program) -> Twins:
         BaseError: The graphs are not of one architecture.
     """
     mine, theirs = _ops(program), _ops(base)
-    sides = _Sides(mine, theirs, [_key(n) for n in mine], [_key(n) for n in theirs])
+    places = {node: i for ops in (mine, theirs) for i, node in enumerate(ops)}
+    sides = _Sides(mine, theirs, [_key(n) for n in mine], [_key(n) for n in theirs], places)
     found = _whole(sides)
     if found is None:
         raise _other_architecture(program, base)
     twins = _pair(mine, theirs, found.twins)
     _check_ranks(twins)
     return twins
+
+
+def is_alike(program: Program, base: Program) -> bool:
+    """Whether both graphs are the same ops, one for one."""
+    return [_key(n) for n in _ops(program)] == [_key(n) for n in _ops(base)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +70,24 @@ class _Sides:
     theirs: Sequence[fx.Node]
     my_keys: Sequence[str]
     their_keys: Sequence[str]
+    places: Mapping[fx.Node, int]
+    """Which op of its graph a node is."""
 
     def ended(self, found: _Aligned) -> bool:
         """Whether nothing is left on either side."""
         return len(found.twins) == len(self.mine) and found.at == len(self.theirs)
+
+    def fits(self, found: _Aligned) -> bool:
+        """Whether what is there once on both sides is given the same ops."""
+        often = Counter(found.twins)
+        once = [
+            (node, at) for node, at in zip(self.mine, found.twins, strict=True) if often[at] < 2
+        ]
+        return all(
+            a.op == "placeholder" or b.op == "placeholder" or _key(a) == _key(b)
+            for node, at in once
+            for a, b in zip(node.all_input_nodes, self.theirs[at].all_input_nodes, strict=True)
+        )
 
     def pairs(self, found: _Aligned) -> int:
         """In how many ways a size differs from its twin."""
@@ -144,7 +165,7 @@ def _whole(sides: _Sides) -> _Aligned | None:
     """
     states = [_on(sides, _Aligned([], 0))]
     for _ in range(MOST_STACKS + 1):
-        ended = [state for state in states if sides.ended(state)]
+        ended = [state for state in states if sides.ended(state) and sides.fits(state)]
         if ended:
             return min(ended, key=sides.pairs)
         longer = [state for found in states for state in _longer(sides, found)]
@@ -189,7 +210,10 @@ def _repetitions(sides: _Sides, found: _Aligned, extra: int) -> Iterator[_Aligne
         i, j = end - back, at - back
         if back and sides.my_keys[i + max(extra, 0)] != sides.their_keys[j + max(-extra, 0)]:
             return
-        period = _period(keys, i if extra > 0 else j, abs(extra))
+        start, ops = (i, sides.mine) if extra > 0 else (j, sides.theirs)
+        period = _period(keys, start, abs(extra))
+        if period and not _follows(sides.places, ops[start - period : start + abs(extra)], period):
+            period = None
         if period is not None and extra > 0:
             twins = found.twins[:i]
             for _ in range(extra):
@@ -206,6 +230,20 @@ def _period(ops: Sequence[str], start: int, count: int) -> int | None:
         if all(ops[i] == ops[i - period] for i in inserted):
             return period
     return None
+
+
+def _follows(places: Mapping[fx.Node, int], ops: Sequence[fx.Node], period: int) -> bool:
+    """Whether repeated ops are given what is as new as what those a period before were given.
+
+    A shortcut that is projected beside a block repeats its last ops, and begins where it begins.
+    """
+    pairs = (
+        pair
+        for before, after in zip(ops, ops[period:], strict=False)
+        for pair in zip(before.all_input_nodes, after.all_input_nodes, strict=True)
+    )
+    known = ((places[a], places[b]) for a, b in pairs if a in places and b in places)
+    return all(before <= after for before, after in known)
 
 
 def _common(mine: Sequence[str], theirs: Sequence[str], i: int = 0, j: int = 0) -> int:

@@ -54,7 +54,8 @@ def run_analysis(
     """Capture, normalise, and infer axes, roles, streams, sites and growth."""
     captured, beside, base = captured_pair(model, args, kwargs, base)
     program = normalize(captured)
-    base, twins = line_up(base, program, beside, options.grow)
+    lined = line_up(base, program, beside, options.grow)
+    base, twins = lined.base, lined.twins
     axes = infer_axes(program, twins=twins, grow=options.grow)
     if twins:
         _require_agreement(axes)
@@ -70,7 +71,7 @@ def run_analysis(
     if base is not None and ratios is not None:
         axes = _with_base(axes, base, ratios)
         mine = counts(program, axes, streams, layers=options.layers)
-        theirs = counts_of_base(beside, layers=options.layers)
+        theirs = mine if lined.inserted else counts_of_base(beside, layers=options.layers)
         depth = depths(mine, theirs, options.base_depth, infer=options.infer_depth)
         ratios = replace(ratios, depth=depth)
         uneven = tuple(uneven_growth(program, axes, streams, ratios))
@@ -79,7 +80,7 @@ def run_analysis(
     _require_sound(program, axes)
     ends = find_ends(program, axes, roles, streams, twins)
     findings = (*_findings(program, axes, ratios), *_constants(twins, (*sites, *ends)))
-    findings += tuple(map(str, uneven[:3]))
+    findings += (*map(str, uneven[:3]), *lined.told)
     findings += (base.note,) if base is not None and base.note else ()
     return Analysis(
         captured, program, axes, roles, streams, sites, ratios, findings, twins, ends, uneven

@@ -1,21 +1,25 @@
 """A model and its base side by side: captured alike, then lined up by what they compute.
 
 Where values are only passed on in another way, the base's shapes serve instead, by the order of
-use; where it does not run on the inputs, by the names that two instances of one class share.
+use; where it does not run on the inputs, by the names that two instances of one class share. Where
+sizes decide that one has an op more, what both have is lined up.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
 from mupfx.core.program import Program
 from mupfx.errors import BaseError, CaptureError
-from mupfx.passes.align import Twins, align, shapes_by_uses
+from mupfx.passes.align import Twins, align, is_alike, shapes_by_uses
 from mupfx.passes.axes import infer_axes
 from mupfx.passes.capture import capture, from_here, kind_of
+from mupfx.passes.insertions import align_inserted
 from mupfx.passes.normalize import normalize
 from mupfx.pipeline.bases import Given
+from mupfx.pipeline.standing import with_stand_ins
 
 BY_NAME = "the base does not run on these inputs: its shapes are read by parameter name"
 
@@ -46,21 +50,35 @@ def captured_pair(
     return mine, normalize(theirs), base
 
 
-def line_up(
-    base: Given | None, program: Program, beside: Program | None, grow: str
-) -> tuple[Given | None, Twins]:
-    """Twins where the graphs are alike; else the base's shapes.
+@dataclass(frozen=True, slots=True)
+class Lined:
+    """A base lined up with a model."""
+
+    base: Given | None
+    twins: Twins = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+    """What only one of the two has."""
+    inserted: bool = False
+    """Whether one has ops more than the other; layer for layer they are the same."""
+
+
+def line_up(base: Given | None, program: Program, beside: Program | None, grow: str) -> Lined:
+    """Twins where the graphs are alike, or but for ops that sizes decide; else the base's shapes.
 
     Raises:
         BaseError: The base is of another architecture.
     """
     if beside is None:
-        return base, {}
+        return Lined(base)
+    found = None if is_alike(program, beside) else align_inserted(program, beside)
+    if found is not None:
+        twins, unknown = with_stand_ins(program, infer_axes(program, grow=grow), found)
+        return Lined(base, twins, (*found.told(), *unknown), inserted=True)
     try:
-        return base, align(program, beside)
+        return Lined(base, align(program, beside))
     except BaseError:
         mine = infer_axes(program, grow=grow)
         shapes = shapes_by_uses(program, mine, beside, infer_axes(beside, grow=grow))
         if shapes is None:
             raise
-        return Given(shapes=shapes), {}
+        return Lined(Given(shapes=shapes))
