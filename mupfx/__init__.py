@@ -17,6 +17,8 @@ __all__ = [
     "AnalysisError",
     "BaseError",
     "CaptureError",
+    "ExportError",
+    "Exported",
     "Hyperparameters",
     "InitError",
     "LoweringError",
@@ -38,6 +40,7 @@ __all__ = [
     "compare",
     "convert",
     "explain_parametrization",
+    "export",
     "muon_groups",
     "optimizer",
     "param_groups",
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
         compare,
         convert,
         explain_parametrization,
+        export,
         optimizer,
         param_groups,
         plan,
@@ -70,6 +74,7 @@ if TYPE_CHECKING:
     )
     from mupfx.core.advice import Advice
     from mupfx.core.analysis import Analysis
+    from mupfx.core.exported import Exported
     from mupfx.core.hyperparameters import Hyperparameters
     from mupfx.core.optimizer_family import OptimizerFamily, Scaling
     from mupfx.core.plan import Plan
@@ -77,6 +82,7 @@ if TYPE_CHECKING:
         AnalysisError,
         BaseError,
         CaptureError,
+        ExportError,
         InitError,
         LoweringError,
         ModelError,
@@ -91,17 +97,18 @@ if TYPE_CHECKING:
 else:  # hidden from type checkers, which would take any name for granted
     _HOMES = {
         "mupfx.api": (
-            "analyze check_groups compare convert explain_parametrization optimizer param_groups"
-            " plan rescale_ save_base scaled suggest to_standard"
+            "analyze check_groups compare convert explain_parametrization export optimizer"
+            " param_groups plan rescale_ save_base scaled suggest to_standard"
         ),
         "mupfx.core.advice": "Advice",
         "mupfx.core.analysis": "Analysis",
+        "mupfx.core.exported": "Exported",
         "mupfx.core.hyperparameters": "Hyperparameters",
         "mupfx.core.optimizer_family": "OptimizerFamily Scaling",
         "mupfx.core.plan": "Plan",
         "mupfx.errors": (
-            "AnalysisError BaseError CaptureError InitError LoweringError ModelError MupfxError"
-            " MupfxWarning OptimizerError ParametrizationError PlanError TargetError"
+            "AnalysisError BaseError CaptureError ExportError InitError LoweringError ModelError"
+            " MupfxError MupfxWarning OptimizerError ParametrizationError PlanError TargetError"
         ),
         "mupfx.training": "Muon clip_grad_norm_ muon_groups regauge_ scheduler",
     }

@@ -27,6 +27,7 @@ from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import Base, read_base, write_base
 from mupfx.pipeline.comparing import compare as compared
 from mupfx.pipeline.dump import dump
+from mupfx.pipeline.exporting import Order, ship
 from mupfx.pipeline.lowering import converted, finish, require_unconverted
 from mupfx.pipeline.planning import Request, make_plan
 from mupfx.pipeline.regauging import lower_into
@@ -44,6 +45,7 @@ __all__ = [
     "convert",
     "dump",
     "explain_parametrization",
+    "export",
     "optimizer",
     "param_groups",
     "plan",
@@ -366,6 +368,42 @@ def to_standard(model: nn.Module, *, untie: bool = True) -> nn.Module:
     return standard(model, untie=untie)
 
 
+def export(  # noqa: PLR0913 - each is an answer that only the user can give
+    model: nn.Module,
+    path: str | Path,
+    args: object = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    format: str | None = None,  # noqa: A002 - what it is
+    tolerance: float | None = None,
+) -> Exported:
+    """Write a model, trained or not, so that others can use it without mupfx.
+
+    What is written is run beside the model on the example, in evaluation mode; where sizes may
+    change, on another size too. If it is not the same function, nothing is left at ``path``.
+
+    Args:
+        model: A converted model, or any other; it is left as it is.
+        path: A file, replaced if it is there, or a folder that is empty or new.
+        args: Positional example inputs; a single tensor may stand for itself.
+        kwargs: Keyword example inputs.
+        format: ``"state_dict"`` (.pt) and ``"safetensors"``: weights that load into the
+            unmodified class; ``"hf"``: a folder for ``from_pretrained``; ``"pt2"``: of
+            torch.export; ``"onnx"``. None where the file's suffix says it.
+        tolerance: The largest relative error to accept; None for that of the format and dtype.
+
+    Returns:
+        Where it is, the largest relative error, and what became other than it was.
+
+    Raises:
+        ExportError: The format does not take the model, or what was written is not the same.
+        LoweringError: A multiplier cannot be multiplied into any weight.
+    """
+    place = Path(path)
+    order = Order(place, format_of(place, format), tolerance)
+    return ship(model, Call(tuple(_positional(args)), dict(kwargs or {})), order)
+
+
 def save_base(model: nn.Module | Analysis, path: str | Path) -> None:
     """Write the shapes of a base model to a file that ``base=`` takes.
 
@@ -388,19 +426,7 @@ def _positional(args: object) -> Sequence[Any]:
     return (args,)
 
 
-def _options(
-    base_depth: int | Mapping[str, int] | None,
-    grow: str,
-    overrides: Mapping[str, str] | None,
-) -> Options:
-    if grow not in Growth:
-        raise MupfxError(
-            f"grow={grow!r} says nothing", expected='"heads" or "head_dim"', hint='grow="heads"'
-        )
-    return Options(base_depth, grow=grow, overrides=overrides or {})
-def _laws(
-    model: nn.Module, init: Mapping[str, str] | str | None
-) -> tuple[Mapping[str, str], bool]:
+def _laws(model: nn.Module, init: Mapping[str, str] | str | None) -> tuple[Mapping[str, str], bool]:
     """Laws that the user named, and whether the values are to stay."""
     if init is None:
         return {}, is_standard(model)
@@ -411,3 +437,13 @@ def _laws(
     return {}, True
 
 
+def _options(
+    base_depth: int | Mapping[str, int] | None,
+    grow: str,
+    overrides: Mapping[str, str] | None,
+) -> Options:
+    if grow not in Growth:
+        raise MupfxError(
+            f"grow={grow!r} says nothing", expected='"heads" or "head_dim"', hint='grow="heads"'
+        )
+    return Options(base_depth, grow=grow, overrides=overrides or {})

@@ -86,6 +86,10 @@ class LoweringError(MupfxError):
     """A multiplier of the plan can neither be folded nor hooked."""
 
 
+class ExportError(MupfxError):
+    """A model cannot be written in a format, or what was written is not the same function."""
+
+
 class OptimizerError(MupfxError):
     """The optimizer, its groups or its hyperparameters cannot be put into the parametrization."""
 
