@@ -47,9 +47,15 @@ def align(program: Program, base: Program) -> Twins:
     return twins
 
 
-def is_alike(program: Program, base: Program) -> bool:
-    """Whether both graphs are the same ops, one for one."""
-    return [_key(n) for n in _ops(program)] == [_key(n) for n in _ops(base)]
+def apart(program: Program, base: Program, twins: Twins) -> int:
+    """How many ops are there on one side alone: with no twin, or with one that others have too."""
+    paired = {twin for node, twin in twins.items() if node.op not in ("placeholder", "output")}
+    return len(_ops(program)) + len(_ops(base)) - 2 * len(paired)
+
+
+def least_apart(program: Program, base: Program) -> int:
+    """The fewest ops that one side must have alone."""
+    return abs(len(_ops(program)) - len(_ops(base)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from torch import nn
 
 from mupfx.core.program import Program
 from mupfx.errors import BaseError, CaptureError
-from mupfx.passes.align import Twins, align, is_alike, shapes_by_uses
+from mupfx.passes.align import Twins, align, apart, least_apart, shapes_by_uses
 from mupfx.passes.axes import infer_axes
 from mupfx.passes.capture import capture, from_here, kind_of
 from mupfx.passes.insertions import align_inserted
@@ -70,15 +70,27 @@ def line_up(base: Given | None, program: Program, beside: Program | None, grow: 
     """
     if beside is None:
         return Lined(base)
-    found = None if is_alike(program, beside) else align_inserted(program, beside)
-    if found is not None:
-        twins, unknown = with_stand_ins(program, infer_axes(program, grow=grow), found)
-        return Lined(base, twins, (*found.told(), *unknown), inserted=True)
     try:
-        return Lined(base, align(program, beside))
+        twins = align(program, beside)
+        more = apart(program, beside, twins)
+        if more == least_apart(program, beside):
+            return Lined(base, twins)
+        return _inserted(base, program, beside, grow, below=more) or Lined(base, twins)
     except BaseError:
         mine = infer_axes(program, grow=grow)
         shapes = shapes_by_uses(program, mine, beside, infer_axes(beside, grow=grow))
-        if shapes is None:
+        found = None if shapes is not None else _inserted(base, program, beside, grow)
+        if shapes is None and found is None:
             raise
-        return Lined(Given(shapes=shapes))
+        return found or Lined(Given(shapes=shapes))
+
+
+def _inserted(
+    base: Given | None, program: Program, beside: Program, grow: str, below: int | None = None
+) -> Lined | None:
+    """The two lined up with ops more, if there are such, and fewer of them than ``below``."""
+    found = align_inserted(program, beside)
+    if found is None or (below is not None and len(found.here) + len(found.there) >= below):
+        return None
+    twins, unknown = with_stand_ins(program, infer_axes(program, grow=grow), found)
+    return Lined(base, twins, (*found.told(), *unknown), inserted=True)

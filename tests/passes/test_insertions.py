@@ -171,7 +171,7 @@ class Unknown(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.stem, self.head = nn.Linear(3, 8), nn.Linear(width, 5)
-        pair = nn.Sequential(nn.Linear(8, 13), nn.Linear(13, width))
+        pair = nn.Sequential(nn.Linear(8, 13), nn.LayerNorm(13), nn.Linear(13, width))
         self.project = pair if width != 8 else nn.Identity()
         self.layer = nn.Linear(width, width)
 
@@ -215,7 +215,6 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module], Tenso
     "an activation left out": (lambda: Bent(16, "nlgl"), lambda: Bent(8, "nll"), ROW),
     "an activation moved": (lambda: Bent(16, "nlgl"), lambda: Bent(8, "nllg"), ROW),
     "a norm left out": (lambda: Bent(16, "nlgl"), lambda: Bent(8, "lgl"), ROW),
-    "a layer that changes no size": (lambda: Bent(16, "nlll"), lambda: Bent(8, "nl"), ROW),
 }  # fmt: skip
 
 
