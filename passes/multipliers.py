@@ -124,7 +124,7 @@ def made_of(program: Program, operand: str) -> Iterator[tuple[str, tuple[int, in
     """
     target = next(n for n in program.graph.nodes if n.name == operand)
     for source in _behind(target) if _read_once(target) else ():
-        entries = _entries(source, target)
+        entries = None if source.op == "placeholder" else _entries(source, target)
         part = None if entries is None else _part(entries)
         if part is not None:
             yield source.name, part
@@ -167,7 +167,7 @@ def _entries(source: fx.Node, target: fx.Node) -> list[bool] | None:
     if target not in before:
         return None
     (slope,) = torch.autograd.grad(before[target].sum(), x)
-    chosen = (slope != 0).flatten(0, -2).any(0)
+    chosen = (slope != 0).reshape(-1, shape[-1]).any(0)
     after = _run(source, x * (1 + chosen.double()), target)
     read = [n for n in before if n is not target and any(u not in before for u in n.users)]
     same = all(torch.equal(after[n], before[n]) for n in read)

@@ -4,6 +4,7 @@ from torch import nn
 
 from mupfx.core.plan import Plan
 from mupfx.passes.carry import carried
+from mupfx.passes.initial import NAME as INITIAL
 from mupfx.passes.multipliers import installed
 from mupfx.passes.verify import Applied, verify_applied
 
@@ -22,7 +23,11 @@ def applied(module: nn.Module) -> Applied:
     names = {id(p): name for name, p in module.named_parameters()}
     return Applied(
         parameters=tuple(name for name, _ in module.named_parameters(remove_duplicate=False)),
-        hooks=tuple((str(plan), plan.hook.multiplier) for plan in installed(module)),
+        hooks=tuple(
+            (str(plan), plan.hook.multiplier)
+            for plan in installed(module)
+            if INITIAL not in plan.module.split(".")
+        ),
         carried=tuple(
             (names[id(parameter)], value)
             for owner, name, value in carried(module)

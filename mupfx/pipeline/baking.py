@@ -11,7 +11,6 @@ from mupfx.passes.fold import Folded, Prepared, fold
 from mupfx.passes.multipliers import made_of
 from mupfx.pipeline.stored import OUTSIDE
 
-
 NO_OPERAND = "no value that this is made of, and nothing else, is made by parameters"
 
 

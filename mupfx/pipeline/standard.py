@@ -18,7 +18,7 @@ from mupfx.core.plan import SitePlan
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import LoweringError, MupfxWarning, PlanError
 from mupfx.passes.capture import unwrapped
-from mupfx.passes.carry import drop_carriers
+from mupfx.passes.carry import undress
 from mupfx.passes.multipliers import remove
 from mupfx.pipeline.auditing import audit
 from mupfx.pipeline.lowering import conversions, converted
@@ -45,26 +45,15 @@ def standard(model: nn.Module, *, untie: bool) -> nn.Module:
     for work in [_return(*found, untie=untie) for found in conversions(model)]:
         _put(work)
     inner, _ = unwrapped(model)
-    _forget_compiled(model)
     return inner
-
-
-def _forget_compiled(model: nn.Module) -> None:
-    """What was compiled does not look whether hooks are still there."""
-    compiled = [m for m in model.modules() if m._compiled_call_impl is not None]  # noqa: SLF001
-    for module in compiled:
-        module._compiled_call_impl = None  # noqa: SLF001 - as nn.Module.compile sets it
-    wrapped = any(isinstance(m, torch._dynamo.OptimizedModule) for m in model.modules())  # noqa: SLF001
-    if compiled or wrapped:
-        torch.compiler.reset()
 
 
 def _return(module: nn.Module, conversion: Conversion, *, untie: bool) -> _Return:
     plan = conversion.plan
     _require_values(module, conversion)
-    audit(plan, module)
     for site in outside(plan):
         _require_rows(site, untie=untie)
+    audit(plan, module)
     return _Return(module, conversion, changes(plan, untie=untie))
 
 
@@ -103,7 +92,7 @@ def _put(work: _Return) -> None:
     module = work.module
     with torch.no_grad():
         multiply_carried(module)
-        drop_carriers(module)
+        undress(module)
         notes = [note for change in work.changes for note in multiply(module, change)]
     remove(module)
     delattr(module, ATTRIBUTE)

@@ -45,11 +45,11 @@ def changes(plan: Plan, *, untie: bool) -> tuple[Change, ...]:
 
 def multiply_carried(module: nn.Module) -> None:
     """Multiply what is carried into what is stored; the carriers stay."""
-    values: dict[int, tuple[Tensor, float]] = {}
+    values: dict[object, tuple[Tensor, float]] = {}
     for owner, name, value in carried(module):
         parameter = owner._parameters[name]  # noqa: SLF001 - the attribute is the multiplied one
         if parameter is not None:
-            values[id(parameter)] = parameter, value
+            values[_memory(parameter)] = parameter, value
     for stored, value in values.values():
         _scale(stored, value)
 
@@ -80,10 +80,16 @@ def multiply(module: nn.Module, change: Change) -> Iterator[str]:
 
 
 def _others(module: nn.Module, name: str) -> Iterator[str]:
-    this = module.get_parameter(name)
+    this = _memory(module.get_parameter(name))
     for other, parameter in module.named_parameters(remove_duplicate=False):
-        if parameter is this and other != name:
+        if other != name and _memory(parameter) == this:
             yield other
+
+
+def _memory(parameter: Tensor) -> object:
+    """The same for parameters that share their values, as ``load_state_dict(assign=True)`` ties."""
+    local = getattr(parameter, "_local_tensor", parameter)
+    return (local.data_ptr(), local.shape, local.stride()) if local.numel() else id(parameter)
 
 
 def _untie(module: nn.Module, name: str) -> nn.Parameter:
