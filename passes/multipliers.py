@@ -160,7 +160,7 @@ def _entries(source: fx.Node, target: fx.Node) -> list[bool] | None:
     must double the target and change nothing that others read.
     """
     shape = shape_of(source)
-    if not shape:
+    if not shape or 0 in shape:
         return None
     x = _random(source).requires_grad_()
     before = _run(source, x, target)

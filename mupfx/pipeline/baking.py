@@ -76,11 +76,10 @@ def _all_of(folded: Folded) -> tuple[Baked, ...]:
 
 def _candidates(graph: Prepared, alike: Sequence[Site]) -> Iterator[tuple[list[str], Part]]:
     """Values whose part to multiply: one for each site, of the same part."""
-    every = [list(_made_of(graph, site)) for site in alike]
-    for i, (node, part) in enumerate(every[0]):
-        others = [found[i][0] for found in every[1:] if len(found) > i and found[i][1] == part]
-        if len(others) == len(every) - 1:
-            yield [node, *others], Part(*part)
+    for found in zip(*(_made_of(graph, site) for site in alike), strict=False):
+        parts = {part for _, part in found}
+        if len(parts) == 1:
+            yield [node for node, _ in found], Part(*parts.pop())
 
 
 def _made_of(graph: Prepared, site: Site) -> Iterator[tuple[str, tuple[int, int, int]]]:
