@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mupfx.errors import ExportError, did_you_mean
+from mupfx.exports.code.files import write_python
 from mupfx.exports.hugging_face import write_hugging_face
 from mupfx.exports.onnx_file import write_onnx
 from mupfx.exports.parcel import Writer
@@ -20,6 +21,8 @@ class Wants(StrEnum):
     """In the weights: the class is the user's own."""
     EITHER = "either"
     """In the weights, or as operations where none can carry them."""
+    OWN = "own"
+    """Where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ FORMATS: Mapping[str, Format] = {
     "safetensors": Format(write_safetensors, Wants.STOCK, (".safetensors",)),
     "hf": Format(write_hugging_face, Wants.STOCK, ()),
     "pt2": Format(write_pt2, Wants.EITHER, (".pt2",)),
+    "python": Format(write_python, Wants.OWN, ()),
     "onnx": Format(write_onnx, Wants.EITHER, (".onnx",)),
 }
 

@@ -1,6 +1,8 @@
 """A folder that ``from_pretrained`` reads: weights and configuration of a transformers model."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from mupfx.exports.parcel import Artefact, Call, Parcel
 from mupfx.exports.quiet import quiet
 
 TIE = "tie_word_embeddings"
+CACHE = "use_cache"
 
 
 def write_hugging_face(parcel: Parcel, folder: Path) -> Artefact:
@@ -21,7 +24,7 @@ def write_hugging_face(parcel: Parcel, folder: Path) -> Artefact:
         ExportError: The model is none of transformers.
     """
     model = _pretrained(parcel.model)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if parcel.untied:
         setattr(model.config.get_text_config(), TIE, False)
         setattr(model.config, TIE, False)
@@ -37,9 +40,35 @@ def write_hugging_face(parcel: Parcel, folder: Path) -> Artefact:
     return Artefact(run, notes=notes)
 
 
+@contextmanager
+def without_cache(model: nn.Module) -> Iterator[None]:
+    """A model of transformers that keeps no keys and values while open; any other as it is."""
+    configs = [
+        config
+        for module in model.modules()
+        if (config := _config(module)) is not None and getattr(config, CACHE, None)
+    ]
+    for config in configs:
+        setattr(config, CACHE, False)
+    try:
+        yield
+    finally:
+        for config in configs:
+            setattr(config, CACHE, True)
+
+
+def _config(module: nn.Module) -> Any:
+    return module.config if is_pretrained(module) else None
+
+
+def is_pretrained(model: nn.Module) -> bool:
+    """Whether a model is one of transformers."""
+    transformers = sys.modules.get("transformers")  # where there is such a model, it is imported
+    return transformers is not None and isinstance(model, transformers.PreTrainedModel)
+
+
 def _pretrained(model: nn.Module) -> Any:
-    transformers = sys.modules.get("transformers")  # where such a model is, it was imported
-    if transformers is None or not isinstance(model, transformers.PreTrainedModel):
+    if not is_pretrained(model):
         raise ExportError(
             "only a model of transformers can be saved as one",
             expected="a PreTrainedModel",

@@ -14,6 +14,7 @@ from torch.export import Dim, ExportedProgram, ShapesCollection
 from torch.utils import _pytree as pytree
 
 from mupfx.errors import ExportError
+from mupfx.exports.hugging_face import without_cache
 from mupfx.exports.outputs import plain
 from mupfx.exports.parcel import Call
 from mupfx.exports.quiet import quiet
@@ -37,20 +38,20 @@ def trace(model: nn.Module, call: Call) -> Traced:
     """
     hook = model.register_forward_hook(lambda _module, _args, output: plain(output))
     try:
-        with quiet(), torch.no_grad():
+        with quiet(), without_cache(model), torch.no_grad():
             return _open(model, call) or _fixed(model, call)
     finally:
         hook.remove()
 
 
 def _open(model: nn.Module, call: Call) -> Traced | None:
-    shapes = ShapesCollection()
+    shapes = ShapesCollection()  # type: ignore[no-untyped-call]
     for leaf in pytree.tree_leaves((call.args, dict(call.kwargs))):
         if isinstance(leaf, Tensor) and leaf.dim():
             shapes[leaf] = dict.fromkeys(range(leaf.dim()), Dim.AUTO)
     args, kwargs = call.args, dict(call.kwargs)
     try:
-        dynamic = shapes.dynamic_shapes(model, args, kwargs)
+        dynamic = shapes.dynamic_shapes(model, args, kwargs)  # type: ignore[no-untyped-call]
         program = torch.export.export(model, args, kwargs, dynamic_shapes=dynamic, strict=False)
     except Exception:  # noqa: BLE001 - tried again with fixed sizes, which says what is wrong
         return None

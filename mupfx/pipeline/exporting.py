@@ -71,13 +71,19 @@ def _require_values(model: nn.Module) -> None:
 
 
 def _parcel(model: nn.Module, call: Call, wants: Wants) -> tuple[Parcel, tuple[str, ...]]:
+    made, notes = _copy(model, wants)
+    return Parcel(made, call, tied(model), untied(model, made), _plan(model)), notes
+
+
+def _copy(model: nn.Module, wants: Wants) -> tuple[nn.Module, tuple[str, ...]]:
+    if wants is Wants.OWN:
+        return own_copy(model), ()
     try:
-        made, notes = stock_copy(model)
+        return stock_copy(model)
     except LoweringError as error:
         if wants is Wants.STOCK:
             raise
-        made, notes = own_copy(model), (f"written as it is, for {error.what}",)
-    return Parcel(made, call, tied(model), untied(model, made), _plan(model)), notes
+        return own_copy(model), (f"written as it is, for {error.what}",)
 
 
 def _plan(model: nn.Module) -> Plan | None:
