@@ -1,0 +1,147 @@
+"""Fill tensors, each on the fastest path there is for its device; all paths give the same bits.
+
+::
+
+    triton   CUDA, ROCm, XPU: all tensors of one dtype in one launch
+    native   CPU, where numba is installed
+    eager    CPU, CUDA: the same in torch's operations
+    copied   any other device: drawn on the CPU, then copied
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import increment_version
+
+from mupfx.errors import InitError
+from mupfx.kernels import eager, launch, native
+from mupfx.kernels.draw import Draw
+from mupfx.kernels.segment import Part, Segment, segments
+from mupfx.kernels.streams import key_of, streams_of
+
+DTYPES = frozenset(
+    {
+        torch.float64, torch.float32, torch.float16, torch.bfloat16,
+        torch.float8_e4m3fn, torch.float8_e5m2,
+    }
+)  # fmt: skip
+PIECE = 2**24
+"""Elements that are copied at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A tensor, and what it is to hold."""
+
+    out: Tensor = field(repr=False)
+    draw: Draw
+    name: str
+    """Whose numbers: the parameter's name."""
+    part: Part | None = None
+    """Which part of that parameter; None for all of it."""
+
+
+def fill_(jobs: Iterable[Job], *, seed: int, nested: bool = False, path: str | None = None) -> None:
+    """Fill tensors in place; nobody's generator is asked or moved.
+
+    Args:
+        jobs: What to fill, on any devices.
+        seed: Of 64 bits.
+        nested: Draw a matrix so that it is the corner of every wider one of its name.
+        path: ``"eager"``, ``"native"``, ``"triton"`` or ``"copied"``, instead of the fastest.
+
+    Raises:
+        InitError: A tensor cannot be filled, or not on that path.
+
+    >>> from mupfx.kernels.draw import uniform
+    >>> weight = torch.empty(2, 2)
+    >>> fill_([Job(weight, uniform(-1, 1), "weight")], seed=0)
+    >>> weight
+    tensor([[ 0.0511,  0.9451],
+            [-0.7087,  0.4296]])
+    """
+    jobs, key = tuple(jobs), key_of(seed)
+    streams = streams_of(dict.fromkeys(job.name for job in jobs))
+    for job in jobs:
+        _require_values(job)
+    with torch.no_grad():
+        dense = [_dense(job.out) for job in jobs]
+        by_device: defaultdict[torch.device, list[Segment]] = defaultdict(list)
+        for job, memory in zip(jobs, dense, strict=True):
+            part = job.part or Part(tuple(memory.shape), (0,) * memory.dim())
+            cut = segments(memory, job.draw, streams[job.name], part, nested=nested)
+            by_device[memory.device].extend(cut)
+        for device, found in by_device.items():
+            PATHS[_path(device, path)](found, key)
+        for job, memory in zip(jobs, dense, strict=True):
+            _hand_over(memory, job.out)
+
+
+def _eager(found: Sequence[Segment], key: int) -> None:
+    for segment in found:
+        eager.fill(segment, key)
+
+
+def _copied(found: Sequence[Segment], key: int) -> None:
+    fill = PATHS[_path(torch.device("cpu"), None)]
+    for segment in found:
+        for piece in segment.pieces(PIECE):
+            here = torch.empty_like(piece.out, device="cpu")
+            fill([replace(piece, out=here)], key)
+            piece.out.copy_(here)
+
+
+PATHS: Mapping[str, Callable[[Sequence[Segment], int], None]] = {
+    "triton": launch.fill,
+    "native": native.fill,
+    "eager": _eager,
+    "copied": _copied,
+}
+ABLE: Mapping[str, Callable[[torch.device], bool]] = {
+    "triton": launch.available,
+    "native": native.available,
+    "eager": lambda device: device.type in {"cpu", "cuda"},
+    "copied": lambda _: True,
+}
+
+
+def _path(device: torch.device, asked: str | None) -> str:
+    """The fastest path for a device, or the one asked for."""
+    if asked is None:
+        order = ("native", "eager") if device.type == "cpu" else ("triton", "eager", "copied")
+        return next(path for path in order if ABLE[path](device))
+    if asked not in PATHS or not ABLE[asked](device):
+        raise InitError(
+            f"tensors on {device.type} cannot be filled on the path {asked!r}",
+            expected=" or ".join(repr(path) for path, able in ABLE.items() if able(device)),
+            hint="path=None takes the fastest that runs",
+        )
+    return asked
+
+
+def _require_values(job: Job) -> None:
+    if job.out.is_meta or job.out.dtype not in DTYPES:
+        raise InitError(
+            "a tensor cannot be filled with random numbers",
+            where=job.name,
+            expected="memory of a floating point dtype",
+            found=f"{job.out.dtype} on {job.out.device}",
+        )
+
+
+def _dense(out: Tensor) -> Tensor:
+    """Memory for the elements, row by row: the tensor's own where they lie so."""
+    plain = out.detach()
+    if plain.is_contiguous():
+        return plain
+    return torch.empty(plain.shape, dtype=plain.dtype, device=plain.device)
+
+
+def _hand_over(memory: Tensor, out: Tensor) -> None:
+    if memory.data_ptr() == out.data_ptr():
+        increment_version(out)
+    else:
+        out.copy_(memory)
