@@ -16,6 +16,8 @@ from mupfx.tables.spellings import SILENT
 
 WHOLE = ((0, 2**63 - 1), (None, None), (0, None))
 CASTS = ("aten.to.dtype", "aten.to.dtype_layout", "aten.to.device")
+NOWHERE = "_empty_nn_module_stack"
+"""What torch.export writes on what it adds by itself."""
 LEAST = 4
 """Nodes from which on a run is worth a function."""
 
@@ -31,10 +33,11 @@ class Block:
     outputs: tuple[fx.Node, ...] = ()
 
 
-def path_of(node: fx.Node) -> str:
-    """Path of the innermost module that was running."""
+def path_of(node: fx.Node) -> str | None:
+    """Path of the innermost module that was running; None where the graph does not say."""
     stack = node.meta.get("nn_module_stack") or {}
-    return str(list(stack.values())[-1][0]).partition("@")[0] if stack else ""
+    path = str(list(stack.values())[-1][0]).partition("@")[0] if stack else NOWHERE
+    return None if path.startswith(NOWHERE) else path
 
 
 def layer_of(path: str) -> str:
@@ -113,7 +116,7 @@ def _layers(nodes: Sequence[fx.Node]) -> dict[fx.Node, str]:
     found: dict[fx.Node, str] = {}
     last = ""
     for node in nodes:
-        if node.meta.get("nn_module_stack"):
-            last = layer_of(path_of(node))
+        path = path_of(node)
+        last = last if path is None else layer_of(path)
         found[node] = last
     return found

@@ -169,7 +169,7 @@ def _multipliers(
         lines.append(comment(f"{_alike(label.what for label in group)}: {group[0].why}"))
         lines.append(f"{name} = {group[0].value!r}")
     lines += _folded(plan)
-    return "\n".join([*lines, "", "", ""]) if lines else "\n"
+    return "\n".join([*lines, "", "", ""]) if lines else ""
 
 
 def _alike(names: Iterable[str]) -> str:

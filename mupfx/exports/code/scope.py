@@ -62,7 +62,7 @@ class Scope:
         last = self.at
         for node in nodes:
             path = path_of(node)
-            if node.meta.get("nn_module_stack") and path != last:
+            if path is not None and path != last:
                 last = path
                 inside = path.removeprefix(self.at).removeprefix(".") if self.at else path
                 yield f"# {inside or 'itself'}"
@@ -85,7 +85,7 @@ class Scope:
         given = [spelled(value, self.name, {}) for value in node.args[:count]]
         body = node.args[count]
         assert isinstance(body, fx.Node)
-        graph = self.source.root.get_submodule(str(body.target)).graph  # type: ignore[union-attr]
+        graph = self.source.root.get_submodule(str(body.target)).graph
         assert isinstance(graph, fx.Graph)
         inner = [n for n in graph.nodes if n.op == "placeholder"]
         for place, value in zip(inner, node.args[count + 1 :], strict=True):
