@@ -7,9 +7,6 @@ the optimizer see the stored one::
 
 It is a property on a subclass of the module's class, made for the purpose and of the same name, as
 ``torch.nn.utils.parametrize`` does it, but for the names in the ``state_dict``, which stay.
-
-A module with a hook of ours gets such a subclass as well: ``torch.compile`` looks at classes before
-it takes code that it compiled for another model, and does not look at hooks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +19,6 @@ from mupfx.errors import LoweringError
 
 MULTIPLIERS = "_mupfx_multipliers"
 _ORIGINAL = "_mupfx_original"
-_HOOKED = "_mupfx_hooked"
 
 
 def require_carriers(model: nn.Module, names: Mapping[str, object]) -> None:
@@ -58,26 +54,13 @@ def carry(model: nn.Module, parameter: Tensor, growth: float) -> None:
         multipliers = dict(module.__dict__.get(MULTIPLIERS, {}))
         multipliers[name] = multipliers.get(name, 1.0) * growth
         multipliers = {key: value for key, value in multipliers.items() if value != 1.0}
+        original = vars(type(module)).get(_ORIGINAL, type(module))
         if multipliers:
             module.__dict__[MULTIPLIERS] = multipliers
+            module.__class__ = _carrier(original, frozenset(multipliers))
         else:
             module.__dict__.pop(MULTIPLIERS, None)
-        _dress(module, hooked=_is_hooked(module))
-
-
-def dress_hooked(module: nn.Module) -> None:
-    """Make the class of a module with a hook of ours another one than without."""
-    _dress(module, hooked=True)
-
-
-def _dress(module: nn.Module, *, hooked: bool) -> None:
-    names = frozenset(module.__dict__.get(MULTIPLIERS, ()))
-    original = vars(type(module)).get(_ORIGINAL, type(module))
-    module.__class__ = _carrier(original, names, hooked) if names or hooked else original
-
-
-def _is_hooked(module: nn.Module) -> bool:
-    return bool(vars(type(module)).get(_HOOKED))
+            module.__class__ = original
 
 
 def carried(model: nn.Module) -> Iterator[tuple[nn.Module, str, float]]:
@@ -87,11 +70,11 @@ def carried(model: nn.Module) -> Iterator[tuple[nn.Module, str, float]]:
             yield module, name, value
 
 
-def undress(model: nn.Module) -> None:
-    """Hand out every parameter as it is stored, by modules of their own classes."""
+def drop_carriers(model: nn.Module) -> None:
+    """Hand out every parameter as it is stored."""
     for module in model.modules():
-        module.__dict__.pop(MULTIPLIERS, None)
-        _dress(module, hooked=False)
+        if module.__dict__.pop(MULTIPLIERS, None) is not None:
+            module.__class__ = vars(type(module)).get(_ORIGINAL, type(module))
 
 
 def owners(model: nn.Module, parameter: Tensor) -> Iterator[tuple[nn.Module, str]]:
@@ -113,7 +96,7 @@ def _held(module: nn.Module, parameter: Tensor) -> str | None:
 
 
 @cache
-def _carrier(original: Any, names: frozenset[str], hooked: object) -> type[nn.Module]:
+def _carrier(original: Any, names: frozenset[str]) -> type[nn.Module]:
     """The subclass that hands out some parameters multiplied."""
     body: dict[str, Any] = {
         "__module__": original.__module__,
@@ -121,7 +104,6 @@ def _carrier(original: Any, names: frozenset[str], hooked: object) -> type[nn.Mo
         "__doc__": original.__doc__,
         "__reduce_ex__": _reduce,
         _ORIGINAL: original,
-        _HOOKED: hooked,
         **{name: property(_reader(name)) for name in names},
     }
     return type(original.__name__, (original,), body)
@@ -141,11 +123,11 @@ def _reduce(module: nn.Module, protocol: object) -> tuple[Any, ...]:
     """Pickled as the original class, which is put in its place again afterwards."""
     del protocol
     original = vars(type(module))[_ORIGINAL]
-    names = frozenset(module.__dict__.get(MULTIPLIERS, ()))
-    return _empty, (original, names, _is_hooked(module)), module.__getstate__()  # type: ignore[no-untyped-call]
+    names = frozenset(module.__dict__[MULTIPLIERS])
+    return _empty, (original, names), module.__getstate__()  # type: ignore[no-untyped-call]
 
 
-def _empty(original: Any, names: frozenset[str], hooked: object = False) -> nn.Module:  # noqa: FBT002 - pickled by place
-    made = _carrier(original, names, hooked)
+def _empty(original: Any, names: frozenset[str]) -> nn.Module:
+    made = _carrier(original, names)
     empty: nn.Module = made.__new__(made)
     return empty

@@ -6,6 +6,7 @@ A hook is an ordinary forward hook whose callable is plain data, so that deepcop
     lm_head (tied):   input * 0.25           c_attn (fused):   output[..., 0:64 of 192] * 0.5
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -262,3 +263,24 @@ def remove(model: nn.Module) -> None:
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
             for key in [k for k, h in hooks.items() if isinstance(h, ScaleInput | ScaleOutput)]:
                 del hooks[key]
+
+
+def tell_apart(model: nn.Module, hooked: str) -> None:
+    """Let ``torch.compile`` see that a module has a hook.
+
+    Code compiled for a model without hooks is used again for another of its class: whether there
+    are hooks now is not asked, but what kind of dict holds its parts is.
+    """
+    _set_kind(model, hooked, OrderedDict)
+
+
+def undo_tell_apart(model: nn.Module, hooked: str) -> None:
+    """The same, back to the dicts that modules have."""
+    _set_kind(model, hooked, dict)
+
+
+def _set_kind(model: nn.Module, hooked: str, kind: type[dict[str, Any]]) -> None:
+    module = model.get_submodule(hooked)
+    module.__dict__["_parameters"] = kind(module._parameters)
+    parent = model.get_submodule(hooked.rpartition(".")[0])
+    parent.__dict__["_modules"] = kind(parent._modules)

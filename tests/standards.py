@@ -15,7 +15,7 @@ HEADS, SIZE, BASE = 2, 12, 4
 
 
 def heads(x: Tensor) -> Tensor:
-    return x.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+    return x.view(*x.shape[:2], HEADS, -1).transpose(1, 2)
 
 
 class Fused(nn.Module):

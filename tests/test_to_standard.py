@@ -48,6 +48,11 @@ def remains(model: nn.Module) -> list[str]:
     for name, module in model.named_modules():
         found += [f"{name} hook" for _ in (*module._forward_hooks, *module._forward_pre_hooks)]
         found += [f"{name} class" for key in vars(type(module)) if "mupfx" in key]
+        found += [
+            f"{name} dict"
+            for held in (module._parameters, module._modules)
+            if type(held) is not dict
+        ]
     return found
 
 
@@ -226,6 +231,11 @@ def test_compiled_beside_a_model_without_hooks() -> None:
     expected = model(vectors())
     compiled(plain)(vectors())
     assert torch.equal(compiled(model)(vectors()), expected)
+    bent, base = Bent(SIZE).double(), Bent(BASE).double()
+    compiled(copy.deepcopy(bent))(vectors())
+    expected = mupfx.convert(bent, vectors(), base=base)(vectors())
+    assert torch.equal(compiled(bent)(vectors()), expected)
+    assert torch.equal(compiled(pickle.loads(pickle.dumps(bent)))(vectors()), expected)
     initial, base = built("fused")
     mupfx.convert(initial, vectors(), base=base, parametrization="ic_mean_field")
     expected = initial(vectors())

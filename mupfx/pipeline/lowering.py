@@ -10,9 +10,8 @@ from mupfx.core.conversion import ATTRIBUTE, Conversion, unmark_standard
 from mupfx.core.plan import Plan
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import ModelError, PlanError
-from mupfx.passes.carry import dress_hooked
 from mupfx.passes.initialize import Hints, documented_laws, finish_init, rescale_
-from mupfx.passes.multipliers import install, installed
+from mupfx.passes.multipliers import install, installed, tell_apart
 from mupfx.passes.verify import verify
 from mupfx.pipeline.initial import keep_initial
 from mupfx.pipeline.planning import Planned
@@ -33,19 +32,18 @@ def lower(model: nn.Module, planned: Planned) -> None:
     if not planned.on_meta:
         _take_out(model, planned.plan, keep=request.keep)
         keep_initial(model, planned.plan)
-    _dress(model, planned.plan)
+    _tell_apart(model, planned.plan)
     pending = planned.fans if planned.on_meta else None
     made = Conversion(planned.plan, pending, dict(request.init), request.strict, request.keep)
     unmark_standard(model)
     setattr(model, ATTRIBUTE, made)
 
 
-def _dress(model: nn.Module, plan: Plan) -> None:
-    """Let modules with a hook be told from those without, by their class."""
+def _tell_apart(model: nn.Module, plan: Plan) -> None:
     hooked = {hook.module for hook in installed(model)}
     initial = [s.target[0] for s in plan.sites.values() if s.kind is SiteKind.INITIAL and s.target]
     for name in (*hooked, *initial):
-        dress_hooked(model.get_submodule(name))
+        tell_apart(model, name)
 
 
 def _take_out(model: nn.Module, plan: Plan, *, keep: bool) -> None:
@@ -124,7 +122,7 @@ def finish(model: nn.Module) -> None:
     )
     rescale_(parameters, planned)
     keep_initial(module, conversion.plan)
-    _dress(module, conversion.plan)
+    _tell_apart(module, conversion.plan)
     setattr(module, ATTRIBUTE, Conversion(replace(conversion.plan, parameters=planned)))
 
 

@@ -18,8 +18,8 @@ from mupfx.core.plan import SitePlan
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import LoweringError, MupfxWarning, PlanError
 from mupfx.passes.capture import unwrapped
-from mupfx.passes.carry import undress
-from mupfx.passes.multipliers import remove
+from mupfx.passes.carry import drop_carriers
+from mupfx.passes.multipliers import installed, remove, undo_tell_apart
 from mupfx.pipeline.auditing import audit
 from mupfx.pipeline.lowering import conversions, converted
 from mupfx.pipeline.stored import Change, changes, multiply, multiply_carried, outside, rows_of
@@ -92,8 +92,10 @@ def _put(work: _Return) -> None:
     module = work.module
     with torch.no_grad():
         multiply_carried(module)
-        undress(module)
+        drop_carriers(module)
         notes = [note for change in work.changes for note in multiply(module, change)]
+    for hooked in {hook.module for hook in installed(module)}:
+        undo_tell_apart(module, hooked)
     remove(module)
     delattr(module, ATTRIBUTE)
     mark_standard(module, work.conversion.plan.parametrization, notes)
