@@ -99,6 +99,39 @@ def convert(  # noqa: PLR0913 - one a flag
 
 
 @app.command()
+def export(  # noqa: PLR0913 - one a flag
+    target: options.Target,
+    *,
+    out: options.ExportPath,
+    format: options.ExportFormat = None,  # noqa: A002 - as the option is called
+    weights: options.TrainedWeights = None,
+    tolerance: options.Tolerance = None,
+    arg: options.Arguments = None,
+    inputs: options.Inputs = None,
+    base: options.Base = None,
+    base_arg: options.BaseArguments = None,
+    base_depth: options.BaseDepth = None,
+    grow: options.GrowBy = Grow.HEADS,
+    override: options.Overrides = None,
+    parametrization: options.Rules = "mup",
+    hyper: options.Choices = None,
+    init: options.Laws = None,
+    strict: options.Strict = True,
+    hooks: options.Hooks = True,
+    as_json: options.Json = False,
+) -> None:
+    """Convert a model, put trained weights into it, and write it for use without mupfx."""
+    from mupfx.commands import export as command  # noqa: PLC0415 - torch
+
+    subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
+    wish = Wish(parametrization, init, strict, hooks, hyper)
+    name = None if format is None else format.value
+    command.export(
+        subject, wish, command.Destination(out, name, weights, tolerance), as_json=as_json
+    )
+
+
+@app.command()
 def explain(  # noqa: PLR0913 - one a flag
     parameter: Annotated[
         str,

@@ -1,5 +1,6 @@
 """``mupfx convert``: put a model into a parametrization and write what training needs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -8,6 +9,7 @@ from mupfx import api
 from mupfx.commands.build import base, base_depth, example, hyperparameters, laws, overrides
 from mupfx.commands.inspect import inspect
 from mupfx.commands.subject import Subject, Wish
+from mupfx.commands.target import Example
 from mupfx.commands.terminal import progress, write, write_json, write_text
 from mupfx.core.plan import Plan
 from mupfx.errors import TargetError
@@ -22,6 +24,17 @@ PLAN = "plan"
 
 def converted(subject: Subject, wish: Wish) -> tuple[nn.Module, Plan]:
     """Build the subject, convert it, and return its plan too.
+
+    Raises:
+        ParametrizationError: There is no such parametrization.
+        TargetError: No base was given.
+    """
+    made = converted_example(subject, wish)
+    return made.model, api.plan(made.model)
+
+
+def converted_example(subject: Subject, wish: Wish) -> Example:
+    """Build the subject and convert it.
 
     Raises:
         ParametrizationError: There is no such parametrization.
@@ -51,7 +64,7 @@ def converted(subject: Subject, wish: Wish) -> tuple[nn.Module, Plan]:
             init=laws(wish),
             hooks=wish.hooks,
         )
-    return model, api.plan(model)
+    return replace(made, model=model)
 
 
 def convert(

@@ -19,6 +19,17 @@ class Pass(StrEnum):
     PLAN = "plan"
 
 
+class Format(StrEnum):
+    """What ``export`` writes."""
+
+    STATE_DICT = "state_dict"
+    SAFETENSORS = "safetensors"
+    HF = "hf"
+    PT2 = "pt2"
+    ONNX = "onnx"
+    PYTHON = "python"
+
+
 class Grow(StrEnum):
     """What grows when attention gets wider."""
 
@@ -121,6 +132,34 @@ Out = Annotated[
     Path,
     typer.Option(
         "--out", metavar="DIR", help="Folder for the weights, plan.json and param_groups.json."
+    ),
+]
+ExportFormat = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help=f"{', '.join(Format)}; a file's suffix says it: .pt, .safetensors, .pt2, .onnx.",
+    ),
+]
+ExportPath = Annotated[
+    Path,
+    typer.Option("--out", metavar="PATH", help="File, or a new folder for hf and python."),
+]
+TrainedWeights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Trained state dict of the converted model, .pt or .safetensors.",
+    ),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        "--tolerance",
+        metavar="ERROR",
+        help="Largest relative error to accept; else that of the format and dtype.",
     ),
 ]
 PlanFile = Annotated[

@@ -62,8 +62,8 @@ def format_of(path: Path, name: str | None) -> str:
     if name is None and said is None:
         raise ExportError(
             f"`{path.name}` does not say which format to write",
-            expected=f"one of {', '.join(by_suffix)}, or format= for a folder",
-            hint='format="hf" or format="python"',
+            expected=f"one of {', '.join(by_suffix)}, or a folder and its format",
+            hint="the formats that are folders: hf, python",
         )
     if name is not None and said is not None and said != name:
         raise ExportError(

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from mupfx.errors import ModelError
+from mupfx.errors import ModelError, TargetError
 
 
 def save_weights(model: nn.Module, path: Path) -> dict[str, str]:
@@ -77,3 +78,24 @@ def _check(name: str, value: object) -> None:
             where=f"`{name}` is on the meta device",
             hint="build the model on a real device, or call to_empty and initialise it first",
         )
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Read a state dict, of torch.save or safetensors, each shared tensor under all its names.
+
+    Raises:
+        TargetError: There is no such file, or it is no state dict.
+    """
+    try:
+        if path.suffix != ".safetensors":
+            return dict(torch.load(path, weights_only=True, map_location="cpu"))
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            shared = file.metadata() or {}
+    except Exception as error:
+        raise TargetError(
+            f"cannot read `{path}`",
+            expected="a state dict, of torch.save or safetensors",
+            found=" ".join(str(error).split())[:200],
+        ) from error
+    return tensors | {name: tensors[kept] for name, kept in shared.items() if kept in tensors}
