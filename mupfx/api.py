@@ -28,6 +28,7 @@ from mupfx.pipeline.bases import Base, read_base, write_base
 from mupfx.pipeline.comparing import compare as compared
 from mupfx.pipeline.dump import dump
 from mupfx.pipeline.exporting import Order, ship
+from mupfx.pipeline.graph import lower_to_graph
 from mupfx.pipeline.lowering import converted, finish, require_unconverted
 from mupfx.pipeline.planning import Request, make_plan
 from mupfx.pipeline.regauging import lower_into
@@ -58,6 +59,7 @@ __all__ = [
 
 Model = TypeVar("Model", bound=nn.Module)
 Growth = {"heads", "head_dim"}
+LOWERINGS = ("eager", "graph")
 
 
 def analyze(  # noqa: PLR0913 - each is an answer that only the user can give
@@ -115,6 +117,7 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     hooks: bool = True,
     gauge: str = "fold",
     exact: bool = False,
+    lowering: str = "eager",
 ) -> Model:
     """Put a freshly initialised model into a parametrization, in place.
 
@@ -147,26 +150,34 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
             readouts multiplied by 1/fan_in, as microsoft/mup does; ``"unit"`` with unit variance.
             All train alike.
         exact: Round the multipliers of the gauge to powers of two; training agrees bit for bit.
+        lowering: ``"eager"`` keeps the module; ``"graph"`` gives a ``torch.fx.GraphModule`` over
+            the same parameters, in which every multiplier is a named node, and none is folded. It
+            follows ``train()`` and ``eval()``; the model itself is done with.
 
     Returns:
-        The same model object.
+        The same model object, or its graph.
 
     Raises:
         MupfxError: Its subclass says what does not fit; the model is then unchanged.
     """
+    _require_lowering(lowering)
     require_unconverted(model)
     preflight(model)
     table = table_of(parametrization)
     choices = hyperparameters or NO_CHOICES
     laws, keep = _laws(model, init)
-    request = Request(table, read_base(base), strict, hooks, laws, choices, keep)
+    request = Request(table, read_base(base), strict, hooks, laws, choices, keep, lowering)
     options = replace(
         _options(base_depth, grow, overrides),
         infer_depth=table.depth is not None or table.plain is not None,
         layers=table.plain is not None,
     )
-    analysis = run_analysis(model, _positional(args), kwargs or {}, request.base, options)
-    lower_into(model, make_plan(model, analysis, request), gauge, exact=exact)
+    call = tuple(_positional(args)), kwargs or {}
+    analysis = run_analysis(model, *call, request.base, options)
+    planned = make_plan(model, analysis, request)
+    if lowering == "graph":
+        return lower_to_graph(model, (analysis, planned), call, gauge, exact=exact)  # type: ignore[return-value]
+    lower_into(model, planned, gauge, exact=exact)
     return model
 
 
@@ -435,6 +446,14 @@ def _laws(model: nn.Module, init: Mapping[str, str] | str | None) -> tuple[Mappi
     if init != "keep":
         raise InitError(f"init={init!r} says nothing", expected='"keep", or a dict of laws')
     return {}, True
+
+
+def _require_lowering(lowering: str) -> None:
+    if lowering not in LOWERINGS:
+        raise MupfxError(
+            f"lowering={lowering!r} says nothing", expected='"eager" or "graph"',
+            hint='lowering="graph"',
+        )  # fmt: skip
 
 
 def _options(

@@ -60,7 +60,7 @@ def capture(
     """
     inner, prefix = unwrapped(model)
     check_signature(inner, args, kwargs)
-    subject = Subject(inner, *_on_device(inner, args, kwargs))
+    subject = Subject(inner, *on_device(inner, args, kwargs))
     traced, frontend, refused = _ladder(subject, frontends)
     _require_output(model, traced.graph)
     return _program(model, traced, prefix, frontend, refused)
@@ -89,7 +89,7 @@ def _ladder(subject: Subject, frontends: Sequence[str]) -> tuple[Traced, str, di
     refused: dict[str, BaseException] = {}
     for name in frontends:
         try:
-            with _as_it_was(subject.model):
+            with as_it_was(subject.model):
                 traced = FRONTENDS[name](subject)
         except Exception as error:  # noqa: BLE001 - tracers raise whatever the model raises, and more
             refused[name] = error
@@ -110,7 +110,8 @@ def _require_output(model: nn.Module, graph: fx.Graph) -> None:
 
 
 @contextmanager
-def _as_it_was(model: nn.Module) -> Iterator[None]:
+def as_it_was(model: nn.Module) -> Iterator[None]:
+    """While open, a model may be traced: in silence, and it is afterwards as it was before."""
     with ExitStack() as stack:
         stack.enter_context(untouched(model))
         stack.enter_context(_quiet())
@@ -242,7 +243,7 @@ def _on_meta(model: nn.Module) -> bool:
     return {p.device.type for p in model.parameters()} == {"meta"}
 
 
-def _on_device(
+def on_device(
     model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Inputs of a model on the meta device go there too; others stay where the user put them."""

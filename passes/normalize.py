@@ -17,7 +17,8 @@ import torch
 from torch import fx
 
 from mupfx.core.ops import packet
-from mupfx.core.program import Program
+from mupfx.core.program import CAPTURED, Program
+from mupfx.core.runnable import body_of
 from mupfx.passes.writes import follow_writes
 from mupfx.tables.linear_ops import KEEPING, PARTIAL
 
@@ -50,32 +51,21 @@ def normalize(program: Program) -> Program:
 
 
 def _copy(graph: fx.Graph, node: fx.Node, values: _Values, owner: fx.GraphModule | None) -> None:
-    body = _region(node, owner)
+    body = body_of(node, owner)
     if body is not None:
         values[node] = _inline(graph, node, body, values)
     elif node.target is operator.getitem and isinstance(values.get(_source(node)), tuple | list):
         values[node] = values[_source(node)][node.args[1]]  # type: ignore[index]
     else:
-        values[node] = graph.node_copy(node, lambda n: values[n])  # type: ignore[arg-type, return-value]
+        copied = graph.node_copy(node, lambda n: values[n])  # type: ignore[arg-type, return-value]
+        copied.meta[CAPTURED] = node
+        values[node] = copied
 
 
 def _source(node: fx.Node) -> fx.Node:
     source = node.args[0]
     assert isinstance(source, fx.Node)
     return source
-
-
-def _region(node: fx.Node, owner: fx.GraphModule | None) -> fx.GraphModule | None:
-    """The body of a higher-order op that runs exactly one; None for any other node."""
-    if not isinstance(node.target, torch._ops.HigherOrderOperator) or owner is None:
-        return None
-    bodies = [
-        getattr(owner, str(a.target))
-        for a in node.args
-        if isinstance(a, fx.Node) and a.op == "get_attr"
-    ]
-    bodies = [b for b in bodies if isinstance(b, fx.GraphModule)]
-    return bodies[0] if len(bodies) == 1 else None
 
 
 def _inline(graph: fx.Graph, node: fx.Node, body: fx.GraphModule, values: _Values) -> object:

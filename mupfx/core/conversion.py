@@ -15,6 +15,9 @@ from mupfx.core.plan import Plan
 ATTRIBUTE = "_mupfx_conversion"
 STANDARD = "_mupfx_standard"
 
+REWRITTEN = "_mupfx_rewritten"
+"""Attribute of a model whose parameters belong to a graph since."""
+
 
 @dataclass(frozen=True)
 class Conversion:

@@ -60,6 +60,10 @@ def _numbered(symbols: Iterable[object]) -> Iterator[tuple[int, object]]:
         yield 2 * int("".join(c for c in str(symbol) if c.isdigit()) or 0), symbol
 
 
+CAPTURED = "captured"
+"""Key of a node's ``meta`` in a normalised program: the node that was captured."""
+
+
 def shape_of(node: fx.Node) -> tuple[int, ...] | None:
     """Shape of a node that holds one tensor; None for tuples, scalars and nothing."""
     value = node.meta.get("val")

@@ -41,6 +41,8 @@ class Request:
     choices: Hyperparameters = NO_CHOICES
     keep: bool = False
     """Values are those of a trained model, and stay."""
+    lowering: str = "eager"
+    """``"graph"`` leaves every multiplier of a site outside the weights, for a node of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
         parameters,
         request.parametrization,
         request.choices,
-        outside="hook" if request.hooks else "none",
+        outside=_outside(request),
     )
     sites |= plan_initial(analysis, request.parametrization)
     if request.keep:
@@ -107,6 +109,12 @@ def make_plan(model: nn.Module, analysis: Analysis, request: Request) -> Planned
         aliases={o: name for name, others in analysis.program.tied.items() for o in others},
     )
     return Planned(plan, hooks, fans, request, _on_meta(model))
+
+
+def _outside(request: Request) -> str:
+    if request.lowering == "graph":
+        return "graph"
+    return "hook" if request.hooks else "none"
 
 
 def _with_init(

@@ -16,6 +16,8 @@ from mupfx.errors import LoweringError, PlanError
 from mupfx.passes.carry import carry, require_carriers
 from mupfx.passes.gauge import absorb
 from mupfx.passes.groups import Family, move, require_movable
+from mupfx.passes.rewrite.module import Rewritten
+from mupfx.passes.rewrite.multiply import multiply_parameter
 from mupfx.pipeline.lowering import converted, lower
 from mupfx.pipeline.planning import Planned
 from mupfx.tables.optimizers import FAMILIES
@@ -87,7 +89,12 @@ def _store(module: nn.Module, parameter: torch.Tensor, value: float) -> None:
         parameter.mul_(1 / value)
         if parameter.grad is not None:
             parameter.grad.mul_(value)
-    carry(module, parameter, value)
+    if isinstance(module, Rewritten):
+        every = module.named_parameters(remove_duplicate=False)
+        names = [name for name, held in every if held is parameter]
+        multiply_parameter(module, names, value)
+    else:
+        carry(module, parameter, value)
 
 
 def rounded(growth: Mapping[str, Growth]) -> dict[str, Growth]:

@@ -1,0 +1,255 @@
+"""The second lowering: a model as one graph, in which every multiplier of the plan is a node.
+
+The graph takes over the model's parameters. What it computes is compared with the model before any
+multiplier is put in, and nothing is changed before all that can be refused was refused.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import fx, nn
+
+from mupfx.core.analysis import Analysis
+from mupfx.core.conversion import REWRITTEN
+from mupfx.core.plan import SitePlan
+from mupfx.core.power import ONE
+from mupfx.core.program import CAPTURED
+from mupfx.core.runnable import Runnable
+from mupfx.core.structure import Site
+from mupfx.core.vocabulary import SiteKind
+from mupfx.errors import LoweringError
+from mupfx.passes.capture import as_it_was, on_device, unwrapped
+from mupfx.passes.fold import fold, prepare
+from mupfx.passes.frontends.runnable import SIZES, runnable
+from mupfx.passes.frontends.untouched import unwritten
+from mupfx.passes.multipliers import plan_output_hook
+from mupfx.passes.rewrite.build import Source, assemble, multiplied
+from mupfx.passes.rewrite.lockstep import Apart, lockstep, operands
+from mupfx.passes.rewrite.modes import merged
+from mupfx.passes.rewrite.module import Rewritten
+from mupfx.passes.rewrite.multiply import Insertion, Multiplier
+from mupfx.passes.sites import find_branch_sites
+from mupfx.pipeline.graph_check import check, holds
+from mupfx.pipeline.planning import Planned
+from mupfx.pipeline.regauging import lower_into
+
+Call = tuple[tuple[Any, ...], Mapping[str, Any]]
+Lined = Mapping[fx.Node, fx.Node]
+"""Node of the graph for a node that was captured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """Graphs of a model that can be run."""
+
+    source: Source
+    lined: Lined
+    notes: tuple[str, ...]
+    fixed: str
+    """Why the graph holds for one mode alone; empty where it follows train() and eval()."""
+
+
+def lower_to_graph(
+    model: nn.Module, analyzed: tuple[Analysis, Planned], call: Call, gauge: str, *, exact: bool
+) -> Rewritten:
+    """The model as a graph with its multipliers, trained from now on in the model's place.
+
+    Raises:
+        LoweringError: The model is no such graph, or not the same one for other inputs.
+    """
+    analysis, planned = analyzed
+    require_graph(model, analysis, planned)
+    call = on_device(model, *call)
+    found, module = _assembled(model, analysis, call)
+    notes = check(model, module, call, both=not found.fixed)
+    made = multiplied(module, _insertions(analysis, planned, found, module))
+    plan = replace(
+        planned.plan,
+        sites={
+            name: replace(site, target=made.get(name, site.target))
+            for name, site in planned.plan.sites.items()
+        },
+        notes=(*planned.plan.notes, *found.notes, *notes),
+    )
+    lower_into(module, replace(planned, plan=plan), gauge, exact=exact)
+    model.__dict__[REWRITTEN] = True
+    return module
+
+
+def _assembled(model: nn.Module, analysis: Analysis, call: Call) -> tuple[Captured, Rewritten]:
+    """The model as a graph, open in its sizes where that gives what the model gives."""
+    found = _captured(model, analysis, call, dynamic=True)
+    module = _made(model, found)
+    wrong = holds(model, module, call, found.source.runnable)
+    if wrong:
+        found = _captured(model, analysis, call, dynamic=False)
+        module = _made(model, found)
+        found = replace(found, notes=(f"{SIZES}: {wrong}",))
+    return found, module
+
+
+def _made(model: nn.Module, captured: Captured) -> Rewritten:
+    module = assemble(model, captured.source)
+    module.fixed = captured.fixed
+    _require_names(model, module)
+    return module
+
+
+def require_graph(model: nn.Module, analysis: Analysis, planned: Planned) -> None:
+    """Refuse what is no graph for more than one example.
+
+    Raises:
+        LoweringError: It was captured in another way, is wrapped, or carries a copy of its start.
+    """
+    inner, _ = unwrapped(model)
+    if inner is not model:
+        raise LoweringError(
+            f"a {type(model).__name__} is a wrapper, and a graph is made of what it wraps",
+            hint="convert the inner model, and wrap what comes back",
+        )
+    frontend = analysis.captured.frontend
+    if frontend != "export":
+        reasons = "; ".join(analysis.captured.refused.values())
+        raise LoweringError(
+            "this model is a graph for one example only",
+            found=f"captured by {frontend}, because export said: {reasons}",
+            expected="Python that does not ask for the values of tensors",
+            hint='lowering="eager" leaves the Python as it is',
+        )
+    initial = [s.name for s in planned.plan.sites.values() if s.kind is SiteKind.INITIAL]
+    if initial:
+        raise LoweringError(
+            f"{planned.plan.parametrization} adds a frozen copy of the model, which no graph has",
+            where=initial[0],
+            hint='lowering="eager"',
+        )
+
+
+def _captured(model: nn.Module, analysis: Analysis, call: Call, *, dynamic: bool) -> Captured:
+    """Graphs in both modes, lined up with the one that was analysed."""
+    mine, lined = _lined(model, analysis, call, dynamic=dynamic)
+    tied = analysis.captured.tied
+    try:
+        other = _runnable(model, call, training=not model.training, dynamic=not mine.notes)
+    except Exception as error:  # noqa: BLE001 - whatever the exporter raises is the reason
+        return Captured(Source(mine, None, tied), lined, mine.notes, _first_line(error))
+    training, inference = (mine, other) if model.training else (other, mine)
+    both = merged(training.graph, inference.graph)
+    if isinstance(both, Apart):
+        why = f"{both.first} in training, {both.second} in inference"
+        return Captured(Source(mine, None, tied), lined, mine.notes, why)
+    if not model.training:
+        back = {theirs: node for node, theirs in both.pairs.items()}
+        lined = {node: back[theirs] for node, theirs in lined.items()}
+    guards = tuple(dict.fromkeys((*training.guards, *inference.guards)))
+    return Captured(Source(replace(training, guards=guards), both, tied), lined, mine.notes, "")
+
+
+def _lined(
+    model: nn.Module, analysis: Analysis, call: Call, *, dynamic: bool
+) -> tuple[Runnable, Lined]:
+    """The graph in the model's mode, open in its sizes if the one analysed can be told in it."""
+    found: Apart | None = None
+    for opened in (True, False) if dynamic else (False,):
+        mine = _runnable(model, call, training=model.training, dynamic=opened)
+        lined = lockstep(analysis.captured.graph, mine.graph)
+        if not isinstance(lined, Apart):
+            return mine, lined
+        found = lined
+    assert found is not None
+    raise LoweringError(
+        "the graph that was analysed cannot be told in the one that is to be run",
+        found=f"{found.first} here, {found.second} there",
+        hint='lowering="eager"',
+    )
+
+
+def _runnable(model: nn.Module, call: Call, *, training: bool, dynamic: bool) -> Runnable:
+    with as_it_was(model), unwritten():
+        model.train(training)
+        return runnable(model, *call, dynamic=dynamic)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _require_names(model: nn.Module, module: nn.Module) -> None:
+    """Refuse a model that saves more, or under other names, than its modules hold.
+
+    Raises:
+        LoweringError: Its state has other keys.
+    """
+    mine, theirs = module.state_dict().keys(), model.state_dict().keys()
+    if list(mine) != list(theirs):
+        odd = sorted(set(mine) ^ set(theirs))
+        raise LoweringError(
+            "this model saves its state in a way of its own, which no graph has",
+            where=odd[0] if odd else None,
+            hint='lowering="eager"',
+        )
+
+
+def _insertions(
+    analysis: Analysis, planned: Planned, captured: Captured, module: Rewritten
+) -> list[Insertion]:
+    """A node for every site with a multiplier."""
+    places = _Places(analysis, captured, module)
+    return [
+        Insertion(_multiplier(plan), tuple(places.uses(plan)))
+        for plan in planned.plan.sites.values()
+        if plan.lowering == "graph"
+    ]
+
+
+def _multiplier(plan: SitePlan) -> Multiplier:
+    power = "" if plan.power == ONE else str(plan.power)
+    return Multiplier(plan.name, plan.multiplier, power, plan.source)
+
+
+class _Places:
+    """Where in the graph a site of the analysis is."""
+
+    def __init__(self, analysis: Analysis, captured: Captured, module: Rewritten) -> None:
+        branches = find_branch_sites(analysis.program, analysis.streams, twins=analysis.twins)
+        self.sites = (*analysis.sites, *analysis.ends, *branches)
+        self.tied = {name for name, role in analysis.roles.items() if role.tied_readout}
+        self.names = analysis.program.tied
+        self.prepared = prepare(analysis.program)
+        self.lined = captured.lined
+        self.module = module
+
+    def uses(self, plan: SitePlan) -> Iterator[tuple[fx.Node, fx.Node]]:
+        """Nodes, and what of that which they read is multiplied."""
+        for site in self.sites:
+            if site.name == plan.name and site.kind is plan.kind:
+                yield from self._of_site(site)
+
+    def _of_site(self, site: Site) -> Iterator[tuple[fx.Node, fx.Node]]:
+        if site.kind is SiteKind.EMBEDDING and site.parameter in self.tied:
+            yield from self._of_parameter(site.parameter)
+            return
+        node = self.prepared.nodes[site.node]
+        operand = self._operand(site)
+        place = next(i for i, n in enumerate(operands(node)) if n.name == operand)
+        reader = self.lined[node.meta[CAPTURED]]
+        yield reader, operands(reader)[place]
+
+    def _of_parameter(self, name: str) -> Iterator[tuple[fx.Node, fx.Node]]:
+        """All uses: a tied readout gives back what its weight takes as an embedding."""
+        names = (name, *self.names.get(name, ()))
+        for node in self.module.graph.nodes:
+            if node.op == "get_attr" and node.target in names:
+                yield from ((user, node) for user in list(node.users))
+
+    def _operand(self, site: Site) -> str:
+        """The one that the eager lowering would take: what folds, else what a hook can reach."""
+        graph = self.prepared
+        for operand in site.operands:
+            if fold(graph, site.node, operand).refusal is None:
+                return operand
+        for operand in site.operands:
+            if plan_output_hook(graph.program, operand, 1.0) is not None:
+                return operand
+        return site.operands[0]
