@@ -6,6 +6,7 @@
     streams   seed -> key, name -> stream
     draw      the laws: constant, uniform, normal, truncated
     segment   which elements lie where
+    shards    which of them a process has
     eager     the generator in torch: the definition
     native    in machine code for the CPU (cpu)
     launch    on GPUs, one launch for all tensors of a dtype (fused)

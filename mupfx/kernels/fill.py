@@ -9,7 +9,7 @@
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -20,6 +20,7 @@ from mupfx.errors import InitError
 from mupfx.kernels import eager, launch, native
 from mupfx.kernels.draw import Draw
 from mupfx.kernels.segment import Part, Segment, segments
+from mupfx.kernels.shards import is_sharded, shares
 from mupfx.kernels.streams import key_of, streams_of
 
 DTYPES = frozenset(
@@ -37,11 +38,12 @@ class Job:
     """A tensor, and what it is to hold."""
 
     out: Tensor = field(repr=False)
+    """A DTensor is filled where it lies in this process."""
     draw: Draw
     name: str
     """Whose numbers: the parameter's name."""
     part: Part | None = None
-    """Which part of that parameter; None for all of it."""
+    """Which part of that parameter; None for all of it, as for a DTensor always."""
 
 
 def fill_(jobs: Iterable[Job], *, seed: int, nested: bool = False, path: str | None = None) -> None:
@@ -67,17 +69,24 @@ def fill_(jobs: Iterable[Job], *, seed: int, nested: bool = False, path: str | N
     streams = streams_of(dict.fromkeys(job.name for job in jobs))
     for job in jobs:
         _require_values(job)
+    held = [(job, *share) for job in jobs for share in _shares(job)]
     with torch.no_grad():
-        dense = [_dense(job.out) for job in jobs]
+        dense = [_dense(out) for _, out, _ in held]
         by_device: defaultdict[torch.device, list[Segment]] = defaultdict(list)
-        for job, memory in zip(jobs, dense, strict=True):
-            part = job.part or Part(tuple(memory.shape), (0,) * memory.dim())
+        for (job, _, part), memory in zip(held, dense, strict=True):
             cut = segments(memory, job.draw, streams[job.name], part, nested=nested)
             by_device[memory.device].extend(cut)
         for device, found in by_device.items():
             PATHS[_path(device, path)](found, key)
-        for job, memory in zip(jobs, dense, strict=True):
-            _hand_over(memory, job.out)
+        for (job, out, _), memory in zip(held, dense, strict=True):
+            _hand_over(memory, out)
+            if is_sharded(job.out):
+                increment_version(job.out)
+
+
+def _shares(job: Job) -> Iterator[tuple[Tensor, Part]]:
+    """The memory that this process has of it, and where that lies."""
+    return shares(job.out) if job.part is None else iter([(job.out, job.part)])
 
 
 def _eager(found: Sequence[Segment], key: int) -> None:
@@ -130,6 +139,8 @@ def _require_values(job: Job) -> None:
             expected="memory of a floating point dtype",
             found=f"{job.out.dtype} on {job.out.device}",
         )
+    if job.part is not None and is_sharded(job.out):
+        raise InitError("a DTensor is no part of another tensor", where=job.name)
 
 
 def _dense(out: Tensor) -> Tensor:
