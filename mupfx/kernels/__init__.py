@@ -11,6 +11,8 @@
     native    in machine code for the CPU (cpu)
     launch    on GPUs, one launch for all tensors of a dtype (fused)
     fill      tensors -> the fastest path
+    start     parameters of a model, each with its law
+    names     their names, whatever it is wrapped in
 
 Values are float32, rounded once to the tensor's dtype: a bfloat16 model is its float32 twin, cast.
 """
