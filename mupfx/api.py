@@ -1,6 +1,6 @@
 """The public functions; what each one does is a pipeline of passes, and it is spelled out there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,17 +17,14 @@ from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import Plan
 from mupfx.errors import InitError, MupfxError
-from mupfx.exports.formats import format_of
-from mupfx.exports.parcel import Call
 from mupfx.passes.advice import advise
 from mupfx.passes.groups import absolute, build_groups, check_ratios, construct, reject_stepped
 from mupfx.passes.groups import scaled as scaled_per_group
 from mupfx.passes.preflight import preflight
 from mupfx.pipeline.analysis import Options, run_analysis
-from mupfx.pipeline.bases import Base, read_base, write_base
+from mupfx.pipeline.bases import Base, made_by, read_base, write_base
 from mupfx.pipeline.comparing import compare as compared
 from mupfx.pipeline.dump import dump
-from mupfx.pipeline.exporting import Order, ship
 from mupfx.pipeline.graph import lower_to_graph
 from mupfx.pipeline.lowering import converted, finish, require_unconverted
 from mupfx.pipeline.planning import Request, make_plan
@@ -102,7 +99,7 @@ def analyze(  # noqa: PLR0913 - each is an answer that only the user can give
 
 
 def convert(  # noqa: PLR0913 - each is an answer that only the user can give
-    model: Model,
+    model: Model | Callable[[], Model],
     args: object = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
@@ -126,7 +123,8 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     happens, or the model is as it was.
 
     Args:
-        model: The module to convert; its class, code and parameter names stay.
+        model: The module to convert; its class, code and parameter names stay. Or a factory
+            without arguments: the laws that it draws parameters from are then seen, not matched.
         args: Positional example inputs; a single tensor may stand for itself.
         kwargs: Keyword example inputs.
         base: The model whose hyperparameters were tuned: the residual stream's width as an int, a
@@ -155,18 +153,19 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
             follows ``train()`` and ``eval()``; the model itself is done with.
 
     Returns:
-        The same model object, or its graph.
+        The same model object, the one that the factory made, or its graph.
 
     Raises:
         MupfxError: Its subclass says what does not fit; the model is then unchanged.
     """
     _require_lowering(lowering)
+    model, drawn = made_by(model)
     require_unconverted(model)
     preflight(model)
     table = table_of(parametrization)
     choices = hyperparameters or NO_CHOICES
     laws, keep = _laws(model, init)
-    request = Request(table, read_base(base), strict, hooks, laws, choices, keep, lowering)
+    request = Request(table, read_base(base), strict, hooks, laws, choices, keep, lowering, drawn)
     options = replace(
         _options(base_depth, grow, overrides),
         infer_depth=table.depth is not None or table.plain is not None,
@@ -386,6 +385,7 @@ def export(  # noqa: PLR0913 - each is an answer that only the user can give
     kwargs: Mapping[str, Any] | None = None,
     *,
     format: str | None = None,  # noqa: A002 - what it is
+    multipliers: str = "weights",
     tolerance: float | None = None,
 ) -> Exported:
     """Write a model, trained or not, so that others can use it without mupfx.
@@ -400,7 +400,10 @@ def export(  # noqa: PLR0913 - each is an answer that only the user can give
         kwargs: Keyword example inputs.
         format: ``"state_dict"`` (.pt) and ``"safetensors"``: weights that load into the
             unmodified class; ``"hf"``: a folder for ``from_pretrained``; ``"pt2"``: of
-            torch.export; ``"onnx"``. None where the file's suffix says it.
+            torch.export; ``"onnx"``; ``"python"``: a folder with code that needs torch and
+            safetensors alone. None where the file's suffix says it.
+        multipliers: ``"weights"`` multiplies them in; ``"config"`` puts those that the
+            configuration of a transformers model has fields for there, with ``format="hf"``.
         tolerance: The largest relative error to accept; None for that of the format and dtype.
 
     Returns:
@@ -410,9 +413,10 @@ def export(  # noqa: PLR0913 - each is an answer that only the user can give
         ExportError: The format does not take the model, or what was written is not the same.
         LoweringError: A multiplier cannot be multiplied into any weight.
     """
-    place = Path(path)
-    order = Order(place, format_of(place, format), tolerance)
-    return ship(model, Call(tuple(_positional(args)), dict(kwargs or {})), order)
+    from mupfx.pipeline.exporting import order_for, ship  # noqa: PLC0415 - safetensors
+
+    order = order_for(Path(path), format, tolerance, multipliers)
+    return ship(model, tuple(_positional(args)), dict(kwargs or {}), order)
 
 
 def save_base(model: nn.Module | Analysis, path: str | Path) -> None:

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
 
+from mupfx.core.drawn import Drawn
 from mupfx.errors import BaseError
 from mupfx.integrations.microsoft_mup import read_bsh
+from mupfx.passes.laws import NoModuleError, record, record_shapes
 
 Base = int | Mapping[str, int] | nn.Module | Callable[[], nn.Module] | str | Path
 Shapes = Mapping[str, Sequence[int | None]]
@@ -28,6 +30,8 @@ class Given:
     shapes: Shapes | None = None
     note: str = ""
     """How it was read, where that is not as it was given."""
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
+    """Of a factory: the laws that it asked for, by every name of a parameter."""
 
     @property
     def form(self) -> str:
@@ -36,8 +40,12 @@ class Given:
         return next((name for name, value in forms.items() if value is not None), "model")
 
 
-def read_base(base: object) -> Given:
+def read_base(base: object, *, shapes: bool = False) -> Given:
     """Read any form.
+
+    Args:
+        base: As for ``mupfx.convert``.
+        shapes: Whether a factory's model needs no values.
 
     Raises:
         BaseError: It is none of them, or its file cannot be read.
@@ -53,8 +61,23 @@ def read_base(base: object) -> Given:
     if isinstance(base, str | Path):
         return Given(shapes=_read_file(Path(base)))
     if callable(base):
-        return Given(model=_build(base))
+        return _built(base, shapes=shapes)
     raise _no_base(base)
+
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def made_by(model: Model | Callable[[], Model]) -> tuple[Model, Mapping[str, Drawn]]:
+    """A model as it is; or what a factory makes, and the laws that it asked for.
+
+    Raises:
+        InitError: It is neither.
+    """
+    if isinstance(model, nn.Module):
+        return model, {}
+    made = record(model)
+    return cast("Model", made.model), made.laws
 
 
 def _no_base(base: object) -> BaseError:
@@ -77,21 +100,25 @@ def _sizes(base: Mapping[object, object]) -> dict[str, int]:
     return sizes
 
 
-def _build(factory: Callable[[], object]) -> nn.Module:
-    with torch.random.fork_rng():
-        try:
-            model = factory()
-        except TypeError as error:
-            raise BaseError(
-                "the base factory must need no arguments",
-                found=str(error),
-                hint="base=lambda: Model(width=64)",
-            ) from error
-    if isinstance(model, nn.Module):
-        return model
-    raise BaseError(
-        "the base factory returned no module", expected="torch.nn.Module", found=str(type(model))
-    )
+def _built(base: Callable[[], object], *, shapes: bool = False) -> Given:
+    """The model of a factory, and the laws of its parameters."""
+    try:
+        if shapes:
+            made = record_shapes(base)
+        else:
+            with torch.random.fork_rng():
+                made = record(base)
+    except TypeError as error:
+        raise BaseError(
+            "the base factory must need no arguments",
+            found=str(error),
+            hint="base=lambda: Model(width=64)",
+        ) from error
+    except NoModuleError as error:
+        raise BaseError(
+            "the base factory returned no module", expected=error.expected, found=error.found
+        ) from error
+    return Given(model=made.model, drawn=made.laws)
 
 
 def _read_file(path: Path) -> Shapes:

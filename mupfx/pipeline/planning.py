@@ -1,7 +1,7 @@
 """From an analysis to a plan: numbers per parameter, multipliers per site, init laws."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from mupfx.core.analysis import Analysis
 from mupfx.core.axes import ParameterRole
 from mupfx.core.base import Ratios
+from mupfx.core.drawn import Drawn
 from mupfx.core.hyperparameters import NO_CHOICES, Hyperparameters
 from mupfx.core.init_law import Fans
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import ParameterPlan, Plan
 from mupfx.core.vocabulary import Role, Status
 from mupfx.passes.assign import assign
-from mupfx.passes.initialize import Hints, documented_laws, fans_of, plan_init
+from mupfx.passes.initialize import Captured, Hints, documented_laws, fans_of, plan_init
 from mupfx.passes.matrices import matrices
 from mupfx.passes.multipliers import HookPlan
 from mupfx.pipeline.bases import Given
@@ -43,6 +44,10 @@ class Request:
     """Values are those of a trained model, and stay."""
     lowering: str = "eager"
     """``"graph"`` leaves every multiplier of a site outside the weights, for a node of its own."""
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
+    """Of a factory's model: the laws that it asked for."""
+    values: Mapping[str, Tensor] = field(default_factory=dict)
+    """Of a model without values: those that are known all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +136,19 @@ def _with_init(
     """
     if request.parametrization.own_init:
         return {name: _as_drawn(p) for name, p in parameters.items()}
-    named = {} if _on_meta(model) else request.init
+    named = {} if _on_meta(model) and not request.drawn else request.init
     theirs = _base_values(analysis, request.base)
-    alike = {name: value for name, value in theirs.items() if parameters[name].depth_ratio == 1}
+    by_depth = request.parametrization.depth is not None
+    level = {name for name, p in parameters.items() if by_depth or p.depth_ratio == 1}
     hints = Hints(  # laws may depend on depth as well
-        named, alike, documented_laws(model), by_depth=request.parametrization.depth is not None
+        named,
+        {name: value for name, value in theirs.items() if parameters[name].depth_ratio == 1},
+        documented_laws(model),
+        _captured(analysis, request, level),
+        by_depth=by_depth,
     )
     reached = {name: p for name, p in parameters.items() if name in analysis.roles}
-    values = dict(model.named_parameters())
+    values = {**dict(model.named_parameters()), **request.values}
     return parameters | plan_init(values, reached, fans, hints, strict=request.strict)
 
 
@@ -206,11 +216,26 @@ def _base_values(analysis: Analysis, base: Given) -> dict[str, Tensor]:
     if base.model is None:
         return {}
     values = dict(base.model.named_parameters(remove_duplicate=False))
+    names = _base_names(analysis)
+    return {name: values[theirs] for name, theirs in names.items() if theirs in values}
+
+
+def _base_names(analysis: Analysis) -> dict[str, str]:
+    """What the base calls each parameter, as far as the graphs are lined up."""
     places = {n.name: t for n, t in analysis.twins.items() if n.op == "placeholder"}
     return {
-        name: values[theirs]
+        name: str(places[place].meta.get("parameter", ""))
         for place, name in analysis.program.parameters.items()
-        if place in places and (theirs := str(places[place].meta.get("parameter", ""))) in values
+        if place in places
+    }
+
+
+def _captured(analysis: Analysis, request: Request, level: Collection[str]) -> dict[str, Captured]:
+    """The laws that were asked for here, with those of the base where depth is no matter."""
+    names = _base_names(analysis) or {name: name for name in request.drawn}
+    return {
+        name: Captured(law, request.base.drawn.get(names.get(name, "")) if name in level else None)
+        for name, law in request.drawn.items()
     }
 
 

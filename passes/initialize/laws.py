@@ -19,6 +19,7 @@ from mupfx.core.init_law import Distribution, Fan, Fans, Law
 from mupfx.core.plan import ParameterPlan
 from mupfx.core.vocabulary import Role, Status
 from mupfx.errors import InitError, MupfxWarning
+from mupfx.passes.initialize.captured import Captured, captured_fit, exact_sample, why
 from mupfx.passes.initialize.choose import Choice, choices, chosen_fit
 from mupfx.passes.initialize.fit import Context, Fit
 from mupfx.passes.initialize.match import Match, recognise
@@ -38,6 +39,8 @@ class Hints:
     """Values of a base model made the same way."""
     documented: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Laws that a parameter's module draws from by default."""
+    captured: Mapping[str, Captured] = field(default_factory=dict)
+    """Laws that the factories of the model and of the base were seen to ask for."""
     by_depth: bool = False
     """Undo what a law itself divides by depth: the parametrization has its own rule for that."""
 
@@ -88,15 +91,17 @@ def finish_init(
     """Fill in the laws that a plan lacks, now that there are values; arguments as above."""
     named = choices(hints.overrides, parameters)
     layers = _layers(parameters.values())
+    seen = _captured(hints.captured, parameters, named)
     contexts = {
         name: Context(
             fans[name], hints.documented.get(name, ()), layers if p.role is Role.HIDDEN else ()
         )
         for name, p in parameters.items()
-        if p.init.law is None and name not in named
+        if p.init.law is None and name not in named and name not in seen
     }
+    exact = {name: exact_sample(c.here) for name, c in hints.captured.items() if c.here.known}
     matches = {
-        name: recognise(name, params[name], context, hints.base_params.get(name))
+        name: recognise(name, params[name], context, hints.base_params.get(name), exact.get(name))
         for name, context in contexts.items()
     }
     found = _resolved(settle(matches, contexts), parameters, fans, strict=strict)
@@ -104,6 +109,7 @@ def finish_init(
         found = {
             n: (_at_base_depth(fit, layers, parameters[n]), w) for n, (fit, w) in found.items()
         }
+    found |= seen
     for name, choice in named.items():
         if isinstance(choice, Law):
             fit = chosen_fit(name, choice, fans[name], measure(params[name]))
@@ -112,6 +118,20 @@ def finish_init(
     return {
         name: _filled(p, *found[name]) if name in found else p for name, p in parameters.items()
     }
+
+
+def _captured(
+    captured: Mapping[str, Captured],
+    parameters: Mapping[str, ParameterPlan],
+    named: Collection[str],
+) -> dict[str, tuple[Fit, str]]:
+    """What was seen, here and at the base, of parameters whose law is still open."""
+    fits = {
+        name: captured_fit(captured[name])
+        for name, p in parameters.items()
+        if p.init.law is None and name in captured and name not in named
+    }
+    return {name: (fit, why(captured[name])) for name, fit in fits.items() if fit is not None}
 
 
 def _at_base_depth(fit: Fit, layers: Collection[int], parameter: ParameterPlan) -> Fit:

@@ -64,7 +64,11 @@ class Match:
 
 
 def recognise(
-    name: str, values: Tensor, context: Context, base_values: Tensor | None = None
+    name: str,
+    values: Tensor,
+    context: Context,
+    base_values: Tensor | None = None,
+    exact: Sample | None = None,
 ) -> Match:
     """Find the law that a tensor's values were drawn from.
 
@@ -73,8 +77,9 @@ def recognise(
         values: Its values; they are only read.
         context: Its sizes, and what its module is known to draw from.
         base_values: The values of a base model made the same way.
+        exact: What measuring would give, where the law's numbers are known.
     """
-    sample = measure(values)
+    sample = exact or measure(values)
     if sample is None:
         return Match(name, None, Status.UNKNOWN, why="there are no values yet")
     base = None if base_values is None else measure(base_values)

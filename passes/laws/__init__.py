@@ -12,6 +12,6 @@
 ``nn.Linear(64, 8)`` gives ``uniform(-0.125, 0.125)`` for its weight, exactly, and the user's line.
 """
 
-from mupfx.passes.laws.record import Recorded, record, record_shapes
+from mupfx.passes.laws.record import NoModuleError, Recorded, record, record_shapes
 
-__all__ = ["Recorded", "record", "record_shapes"]
+__all__ = ["NoModuleError", "Recorded", "record", "record_shapes"]

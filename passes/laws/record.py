@@ -21,13 +21,17 @@ from mupfx.passes.laws.ops import Call, flat_tensors, law_of
 from mupfx.passes.laws.stores import Stores, joined, values_of
 
 
+class NoModuleError(InitError):
+    """A factory returned something else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """A model, and how each of its parameters was drawn."""
 
     model: nn.Module
     laws: Mapping[str, Drawn]
-    """By name, of tied parameters the first."""
+    """By every name; of tied parameters it is the same."""
     buffers: Mapping[str, Drawn] = field(default_factory=dict)
     """Likewise; without memory only."""
     values: Mapping[str, Tensor] = field(default_factory=dict)
@@ -115,22 +119,25 @@ def _to_meta(model: nn.Module) -> None:
 def _module(model: object) -> nn.Module:
     if isinstance(model, nn.Module):
         return model
-    raise InitError(
+    raise NoModuleError(
         "the factory returned no module", expected="torch.nn.Module", found=str(type(model))
     )
 
 
 def _laws(model: nn.Module, stores: Stores) -> dict[str, Drawn]:
-    laws: dict[str, Drawn] = {}
+    by_tensor: dict[int, Drawn] = {}
     first: dict[tuple[int, Any], str] = {}
-    for name, parameter in model.named_parameters():
-        law = _final(parameter, stores)
-        event = stores.event(parameter)
-        if event is not None and law.known and law.scale:
-            twin = first.setdefault((event, tuple(parameter.shape)), name)
-            if twin != name and same_law(laws[twin], law):
-                law = replace(law, like=twin)
-        laws[name] = law
+    laws: dict[str, Drawn] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if id(parameter) not in by_tensor:
+            law = _final(parameter, stores)
+            event = stores.event(parameter)
+            if event is not None and law.known and law.scale:
+                twin = first.setdefault((event, tuple(parameter.shape)), name)
+                if twin != name and same_law(laws[twin], law):
+                    law = replace(law, like=twin)
+            by_tensor[id(parameter)] = law
+        laws[name] = by_tensor[id(parameter)]
     return laws
 
 
