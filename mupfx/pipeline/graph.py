@@ -6,6 +6,7 @@ multiplier is put in, and nothing is changed before all that can be refused was 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import log2
 from typing import Any
 
 from torch import fx, nn
@@ -20,21 +21,26 @@ from mupfx.core.structure import Site
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import LoweringError
 from mupfx.passes.capture import as_it_was, on_device, unwrapped
-from mupfx.passes.fold import fold, prepare
+from mupfx.passes.fold import prepare
 from mupfx.passes.frontends.runnable import SIZES, runnable
 from mupfx.passes.frontends.untouched import unwritten
-from mupfx.passes.multipliers import plan_output_hook
+from mupfx.passes.gauge import absorb
+from mupfx.passes.initialize import documented_laws
+from mupfx.passes.multipliers import made_of, module_with_output
 from mupfx.passes.rewrite.build import Source, assemble, multiplied
 from mupfx.passes.rewrite.lockstep import Apart, lockstep, operands
 from mupfx.passes.rewrite.modes import merged
 from mupfx.passes.rewrite.module import Rewritten
 from mupfx.passes.rewrite.multiply import Insertion, Multiplier
 from mupfx.passes.sites import find_branch_sites
+from mupfx.pipeline.baking import fold_operand
 from mupfx.pipeline.graph_check import check, holds
 from mupfx.pipeline.planning import Planned
 from mupfx.pipeline.regauging import lower_into
+from mupfx.tables.optimizers import FAMILIES
 
 Call = tuple[tuple[Any, ...], Mapping[str, Any]]
+ENDS = (SiteKind.TIED_READOUT, SiteKind.READOUT, SiteKind.EMBEDDING)
 Lined = Mapping[fx.Node, fx.Node]
 """Node of the graph for a node that was captured."""
 
@@ -63,7 +69,11 @@ def lower_to_graph(
     call = on_device(model, *call)
     found, module = _assembled(model, analysis, call)
     notes = check(model, module, call, both=not found.fixed)
-    made = multiplied(module, _insertions(analysis, planned, found, module))
+    places = _Places(analysis, found, module)
+    if exact:
+        planned = _split(planned, places)
+    module.documented = documented_laws(model)
+    made = multiplied(module, list(_insertions(planned, places)))
     plan = replace(
         planned.plan,
         sites={
@@ -191,16 +201,32 @@ def _require_names(model: nn.Module, module: nn.Module) -> None:
         )
 
 
-def _insertions(
-    analysis: Analysis, planned: Planned, captured: Captured, module: Rewritten
-) -> list[Insertion]:
+def _insertions(planned: Planned, places: "_Places") -> Iterator[Insertion]:
     """A node for every site with a multiplier."""
-    places = _Places(analysis, captured, module)
-    return [
-        Insertion(_multiplier(plan), tuple(places.uses(plan)))
-        for plan in planned.plan.sites.values()
-        if plan.lowering == "graph"
-    ]
+    for plan in planned.plan.sites.values():
+        if plan.lowering == "graph":
+            yield Insertion(_multiplier(plan), tuple(places.uses(plan)))
+
+
+def _split(planned: Planned, places: "_Places") -> Planned:
+    """Where a multiplier could be folded, as a power of two; the rest is folded.
+
+    Effective weights are then, bit for bit, those of the eager lowering, which folds all of it.
+    """
+    sites, rows = dict(planned.plan.sites), dict(planned.plan.parameters)
+    for name, plan in planned.plan.sites.items():
+        folded = places.folded(plan)
+        whole = 2.0 ** round(log2(plan.multiplier))
+        rest = plan.multiplier / whole
+        if not folded or rest == 1.0:
+            continue
+        sites[name] = replace(plan, multiplier=whole, power=ONE)
+        sites[f"{name}:rest"] = replace(
+            plan, name=f"{name}:rest", multiplier=rest, lowering="fold", target=folded, baked=()
+        )
+        for carrier in folded:
+            rows[carrier] = absorb(rows[carrier], rest, plan.power, FAMILIES)
+    return replace(planned, plan=replace(planned.plan, sites=sites, parameters=rows))
 
 
 def _multiplier(plan: SitePlan) -> Multiplier:
@@ -220,36 +246,62 @@ class _Places:
         self.lined = captured.lined
         self.module = module
 
-    def uses(self, plan: SitePlan) -> Iterator[tuple[fx.Node, fx.Node]]:
+    def uses(self, plan: SitePlan) -> Iterator[tuple[fx.Node | None, fx.Node]]:
         """Nodes, and what of that which they read is multiplied."""
-        for site in self.sites:
-            if site.name == plan.name and site.kind is plan.kind:
-                yield from self._of_site(site)
+        for site in self._of_plan(plan):
+            yield from self._of_site(site)
 
-    def _of_site(self, site: Site) -> Iterator[tuple[fx.Node, fx.Node]]:
+    def folded(self, plan: SitePlan) -> tuple[str, ...]:
+        """Parameters that the eager lowering folds a site's multiplier into."""
+        if plan.lowering != "graph" or plan.kind is SiteKind.TIED_READOUT:
+            return ()
+        for site in self._of_plan(plan):
+            for operand in site.operands:
+                found = fold_operand(self.prepared, site, operand, self.tied)
+                if found.refusal is None:
+                    return found.parameters
+        return ()
+
+    def _of_plan(self, plan: SitePlan) -> list[Site]:
+        return [s for s in self.sites if s.name == plan.name and s.kind is plan.kind]
+
+    def _of_site(self, site: Site) -> Iterator[tuple[fx.Node | None, fx.Node]]:
         if site.kind is SiteKind.EMBEDDING and site.parameter in self.tied:
             yield from self._of_parameter(site.parameter)
             return
         node = self.prepared.nodes[site.node]
-        operand = self._operand(site)
+        for operand in site.operands:
+            if fold_operand(self.prepared, site, operand, self.tied).refusal is None:
+                yield self._read(node, operand)
+                return
+        hooked = None if site.kind in ENDS else self._hooked(site)
+        yield (None, hooked) if hooked is not None else self._read(node, site.operands[0])
+
+    def _read(self, node: fx.Node, operand: str) -> tuple[fx.Node, fx.Node]:
+        """The node of the graph, and what it reads in the operand's place."""
         place = next(i for i, n in enumerate(operands(node)) if n.name == operand)
         reader = self.lined[node.meta[CAPTURED]]
-        yield reader, operands(reader)[place]
+        return reader, operands(reader)[place]
 
-    def _of_parameter(self, name: str) -> Iterator[tuple[fx.Node, fx.Node]]:
+    def _hooked(self, site: Site) -> fx.Node | None:
+        """What holds just the values that a hook of the eager lowering multiplies.
+
+        They are multiplied before anything else is done with them, so that both round alike.
+        """
+        nodes, program = self.prepared.nodes, self.prepared.program
+        for operand in site.operands:
+            whole = None
+            for name, (start, stop, period) in made_of(program, operand):
+                found = self.lined.get(nodes[name].meta.get(CAPTURED, nodes[name]))
+                if start == 0 and stop == period and found is not None:
+                    whole = found
+                if module_with_output(program, nodes[name]) is not None:
+                    return whole
+        return None
+
+    def _of_parameter(self, name: str) -> Iterator[tuple[None, fx.Node]]:
         """All uses: a tied readout gives back what its weight takes as an embedding."""
         names = (name, *self.names.get(name, ()))
         for node in self.module.graph.nodes:
             if node.op == "get_attr" and node.target in names:
-                yield from ((user, node) for user in list(node.users))
-
-    def _operand(self, site: Site) -> str:
-        """The one that the eager lowering would take: what folds, else what a hook can reach."""
-        graph = self.prepared
-        for operand in site.operands:
-            if fold(graph, site.node, operand).refusal is None:
-                return operand
-        for operand in site.operands:
-            if plan_output_hook(graph.program, operand, 1.0) is not None:
-                return operand
-        return site.operands[0]
+                yield None, node

@@ -1,17 +1,18 @@
 """Put a plan on a model: hooks, values, and the record that it was done."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import torch
 from torch import nn
 
-from mupfx.core.conversion import ATTRIBUTE, Conversion, unmark_standard
+from mupfx.core.conversion import ATTRIBUTE, REWRITTEN, Conversion, unmark_standard
 from mupfx.core.plan import Plan
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import ModelError, PlanError
 from mupfx.passes.initialize import Hints, documented_laws, finish_init, rescale_
 from mupfx.passes.multipliers import install, installed, tell_apart
+from mupfx.passes.rewrite.module import Rewritten
 from mupfx.passes.verify import verify
 from mupfx.pipeline.initial import keep_initial
 from mupfx.pipeline.planning import Planned
@@ -60,6 +61,13 @@ def converted(model: nn.Module) -> tuple[nn.Module, Conversion]:
         PlanError: There is none.
     """
     found = next(conversions(model), None)
+    if found is None and REWRITTEN in model.__dict__:
+        raise PlanError(
+            "the parameters of this model belong to its graph: it lacks the multipliers that the "
+            "graph has",
+            where=type(model).__name__,
+            hint='use what mupfx.convert(model, ..., lowering="graph") returned',
+        )
     if found is None:
         raise PlanError(
             f"this {type(model).__name__} was not converted by mupfx",
@@ -83,6 +91,12 @@ def require_unconverted(model: nn.Module) -> None:
         ModelError: The model, or a part of it, carries a plan.
     """
     found = next(conversions(model), None)
+    if REWRITTEN in model.__dict__:
+        raise ModelError(
+            "the parameters of this model belong to its graph since it was converted",
+            where=type(model).__name__,
+            hint="build the model afresh to convert it differently",
+        )
     if found is not None:
         raise ModelError(
             "this model is already converted",
@@ -112,7 +126,7 @@ def finish(model: nn.Module) -> None:
         setattr(module, ATTRIBUTE, Conversion(conversion.plan))
         return
     deeper = any(site.kind is SiteKind.BRANCH for site in conversion.plan.sites.values())
-    hints = Hints(conversion.init, documented=documented_laws(module), by_depth=deeper)
+    hints = Hints(conversion.init, documented=_documented(module), by_depth=deeper)
     planned = finish_init(
         parameters,
         conversion.plan.parameters,
@@ -124,6 +138,11 @@ def finish(model: nn.Module) -> None:
     keep_initial(module, conversion.plan)
     _tell_apart(module, conversion.plan)
     setattr(module, ATTRIBUTE, Conversion(replace(conversion.plan, parameters=planned)))
+
+
+def _documented(module: nn.Module) -> Mapping[str, tuple[str, ...]]:
+    """Of a graph, whose parts are of no class, as the model's were."""
+    return module.documented if isinstance(module, Rewritten) else documented_laws(module)
 
 
 def _require_ties(module: nn.Module, plan: Plan) -> None:

@@ -45,6 +45,8 @@ class Rewritten(fx.GraphModule):
         self.training = holder.training
         self.fixed = ""
         """Why the graph holds for the mode that it is in alone; empty where it follows both."""
+        self.documented: dict[str, tuple[str, ...]] = {}
+        """Laws that parameters are drawn from by what the model's modules document."""
         self.graph = graph
 
     def train(self, mode: bool = True) -> "Rewritten":  # noqa: FBT001, FBT002 - torch's own

@@ -6,7 +6,7 @@
                                               linear = linear(times_readout, lm_head_weight)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,8 +40,8 @@ class Insertion:
     """A multiplier, and where it goes: arguments of nodes, or all uses of a parameter."""
 
     multiplier: Multiplier
-    uses: tuple[tuple[fx.Node, fx.Node], ...] = ()
-    """Node, and what it reads that is to be multiplied."""
+    uses: tuple[tuple[fx.Node | None, fx.Node], ...] = ()
+    """Node, and what it reads that is to be multiplied; None is all that read it."""
 
 
 def node_name(what: str) -> str:
@@ -70,14 +70,17 @@ def _insert(insertion: Insertion) -> list[str]:
     for reader, operand in insertion.uses:
         if operand not in made:
             made[operand] = times(reader, operand, insertion.multiplier)
-        _read_instead(reader, operand, made[operand])
+        if reader is None:
+            _all_read_instead(operand, made[operand])
+        else:
+            _read_instead(reader, operand, made[operand])
     return [node.name for node in made.values()]
 
 
-def times(before: fx.Node, operand: fx.Node, multiplier: Multiplier) -> fx.Node:
-    """A node that multiplies one value, before a node that reads it."""
-    with before.graph.inserting_before(before):
-        node = before.graph.create_node(
+def times(before: fx.Node | None, operand: fx.Node, multiplier: Multiplier) -> fx.Node:
+    """A node that multiplies one value: at once, or before a node that reads it."""
+    with operand.graph.inserting_before(before or operand.next):
+        node = operand.graph.create_node(
             "call_function",
             aten.mul.Tensor,
             (operand, multiplier.value),
@@ -86,6 +89,11 @@ def times(before: fx.Node, operand: fx.Node, multiplier: Multiplier) -> fx.Node:
     node.meta = {k: v for k, v in operand.meta.items() if k in ("val", "shape", "nn_module_stack")}
     node.meta[META] = multiplier
     return node
+
+
+def _all_read_instead(operand: fx.Node, product: fx.Node) -> None:
+    for user in [u for u in operand.users if u is not product]:
+        user.replace_input_with(operand, product)
 
 
 def _read_instead(reader: fx.Node, operand: fx.Node, product: fx.Node) -> None:
@@ -109,9 +117,8 @@ def multiply_parameter(graph_module: fx.GraphModule, names: Sequence[str], growt
         value = growth * (1.0 if product is None else product.meta[META].value)
         made = Multiplier(str(node.target), value, "", GAUGE)
         if product is None:
-            product = times(node.next, node, made)
-            for user in [u for u in node.users if u is not product]:
-                user.replace_input_with(node, product)
+            product = times(None, node, made)
+            _all_read_instead(node, product)
         product.args, product.meta[META] = (node, value), made
         if value == 1.0:
             product.replace_all_uses_with(node)
@@ -120,9 +127,39 @@ def multiply_parameter(graph_module: fx.GraphModule, names: Sequence[str], growt
     graph_module.recompile()
 
 
+def of_parameters(graph_module: fx.GraphModule) -> Iterator[tuple[str, float]]:
+    """Names of parameters that are multiplied where they are read, each name once."""
+    found = {n.meta[META].what: n.meta[META].value for n in _products(graph_module) if _gauged(n)}
+    yield from found.items()
+
+
+def of_sites(graph_module: fx.GraphModule) -> Iterator[tuple[str, float]]:
+    """Nodes that multiply for a site."""
+    for node in _products(graph_module):
+        if not _gauged(node):
+            yield node.name, float(node.args[1])  # type: ignore[arg-type]
+
+
+def remove(graph_module: fx.GraphModule) -> None:
+    """Take every multiplier out again."""
+    for node in list(_products(graph_module)):
+        node.replace_all_uses_with(node.all_input_nodes[0])
+        graph_module.graph.erase_node(node)
+    graph_module.graph.lint()
+    graph_module.recompile()
+
+
+def _products(graph_module: fx.GraphModule) -> Iterator[fx.Node]:
+    return (node for node in graph_module.graph.nodes if META in node.meta)
+
+
+def _gauged(node: fx.Node) -> bool:
+    return bool(node.meta[META].source == GAUGE)
+
+
 def _product_of(node: fx.Node) -> fx.Node | None:
     """The node that multiplies all that is read of a parameter, if it is there."""
     for user in node.users:
-        if META in user.meta and user.meta[META].source == GAUGE:
+        if META in user.meta and _gauged(user):
             return user
     return None
