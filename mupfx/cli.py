@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from mupfx.commands import options
-from mupfx.commands.options import Grow
+from mupfx.commands.options import Grow, MultiplierPlace
 from mupfx.commands.subject import Subject, Wish
 from mupfx.errors import MupfxError, TargetError
 
@@ -105,6 +105,7 @@ def export(  # noqa: PLR0913 - one a flag
     out: options.ExportPath,
     format: options.ExportFormat = None,  # noqa: A002 - as the option is called
     weights: options.TrainedWeights = None,
+    multipliers: options.Multipliers = MultiplierPlace.WEIGHTS,
     tolerance: options.Tolerance = None,
     arg: options.Arguments = None,
     inputs: options.Inputs = None,
@@ -126,9 +127,8 @@ def export(  # noqa: PLR0913 - one a flag
     subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
     wish = Wish(parametrization, init, strict, hooks, hyper)
     name = None if format is None else format.value
-    command.export(
-        subject, wish, command.Destination(out, name, weights, tolerance), as_json=as_json
-    )
+    to = command.Destination(out, name, weights, tolerance, multipliers.value)
+    command.export(subject, wish, to, as_json=as_json)
 
 
 @app.command()

@@ -25,6 +25,7 @@ class Destination:
     weights: Path | None = None
     """None for the values that the model starts from."""
     tolerance: float | None = None
+    multipliers: str = "weights"
 
 
 def export(subject: Subject, wish: Wish, to: Destination, *, as_json: bool) -> None:
@@ -44,6 +45,7 @@ def export(subject: Subject, wish: Wish, to: Destination, *, as_json: bool) -> N
             made.args or (),
             dict(made.kwargs),
             format=form,
+            multipliers=to.multipliers,
             tolerance=to.tolerance,
         )
     if as_json:

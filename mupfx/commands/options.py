@@ -30,6 +30,13 @@ class Format(StrEnum):
     PYTHON = "python"
 
 
+class MultiplierPlace(StrEnum):
+    """Where ``export`` puts multipliers."""
+
+    WEIGHTS = "weights"
+    CONFIG = "config"
+
+
 class Grow(StrEnum):
     """What grows when attention gets wider."""
 
@@ -152,6 +159,13 @@ TrainedWeights = Annotated[
         "--weights",
         metavar="FILE",
         help="Trained state dict of the converted model, .pt or .safetensors.",
+    ),
+]
+Multipliers = Annotated[
+    MultiplierPlace,
+    typer.Option(
+        "--multipliers",
+        help="Into the weights, or, with hf, into the fields that the configuration has for them.",
     ),
 ]
 Tolerance = Annotated[

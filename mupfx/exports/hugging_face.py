@@ -23,7 +23,7 @@ def write_hugging_face(parcel: Parcel, folder: Path) -> Artefact:
     Raises:
         ExportError: The model is none of transformers.
     """
-    model = _pretrained(parcel.model)
+    model = pretrained(parcel.model)
     notes: tuple[str, ...] = ()
     if parcel.untied:
         setattr(model.config.get_text_config(), TIE, False)
@@ -67,7 +67,12 @@ def is_pretrained(model: nn.Module) -> bool:
     return transformers is not None and isinstance(model, transformers.PreTrainedModel)
 
 
-def _pretrained(model: nn.Module) -> Any:
+def pretrained(model: nn.Module) -> Any:
+    """The model as one of transformers.
+
+    Raises:
+        ExportError: It is none.
+    """
     if not is_pretrained(model):
         raise ExportError(
             "only a model of transformers can be saved as one",

@@ -1,8 +1,9 @@
 """Write a model in a format, run what was written, and keep it only if it is the same function."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,14 +12,18 @@ from mupfx.core.conversion import ATTRIBUTE, Conversion
 from mupfx.core.exported import Exported
 from mupfx.core.plan import Plan
 from mupfx.errors import ExportError, LoweringError, ModelError, MupfxError
-from mupfx.exports.formats import FORMATS, Wants
+from mupfx.exports.formats import FORMATS, Wants, format_of
+from mupfx.exports.hugging_face import is_pretrained, pretrained
 from mupfx.exports.outputs import flat, largest_error, plain
 from mupfx.exports.parcel import Artefact, Call, Parcel
 from mupfx.exports.place import beside, files_of
 from mupfx.passes.capture import check_signature, tied, unwrapped
 from mupfx.passes.frontends.untouched import untouched
-from mupfx.pipeline.shipping import own_copy, stock_copy, untied
+from mupfx.pipeline.configuring import configured
+from mupfx.pipeline.shipping import Stock, own_copy, stock_copy, untied
 from mupfx.tables.export_tolerances import COARSEST, TOLERANCES
+
+MULTIPLIERS = ("weights", "config")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +34,45 @@ class Order:
     format: str
     tolerance: float | None = None
     """None for that of the format and the dtype."""
+    multipliers: str = "weights"
+    """Or in the fields of a ``"config"``."""
 
 
-def ship(model: nn.Module, call: Call, order: Order) -> Exported:
+def order_for(path: Path, name: str | None, tolerance: float | None, multipliers: str) -> Order:
+    """What is to be written, from what the user said.
+
+    Raises:
+        ExportError: There is no such format, or it is not said which.
+    """
+    if multipliers not in MULTIPLIERS:
+        raise ExportError(
+            f"multipliers={multipliers!r} says nothing",
+            expected=" or ".join(repr(place) for place in MULTIPLIERS),
+        )
+    return Order(path, format_of(path, name), tolerance, multipliers)
+
+
+def ship(
+    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], order: Order
+) -> Exported:
     """Write, run, compare; a file that is another function is not left there.
 
     Raises:
         ExportError: The format does not take the model, or what was written is not the same.
         LoweringError: A multiplier cannot be multiplied into any weight.
     """
-    inner, _ = unwrapped(model)
+    inner, call = unwrapped(model)[0], Call(args, kwargs)
     _require_values(inner)
     check_signature(inner, call.args, call.kwargs)
-    parcel, notes = _parcel(inner, call, FORMATS[order.format].wants)
+    parcel, notes = _parcel(inner, call, order)
     tolerance = order.tolerance
     if tolerance is None:
         tolerance = TOLERANCES[order.format][_dtype(parcel)]
     with beside(order.path) as place:
         artefact = _written(parcel, place, order.format)
         calls = (call, *artefact.calls)
-        error = max(_error(inner, artefact, each, tolerance) for each in calls)
+        error = max(_error(inner, artefact, each) for each in calls)
+        _require(error, tolerance, order)
     return Exported(
         order.path,
         order.format,
@@ -70,20 +94,36 @@ def _require_values(model: nn.Module) -> None:
             )
 
 
-def _parcel(model: nn.Module, call: Call, wants: Wants) -> tuple[Parcel, tuple[str, ...]]:
-    made, notes = _copy(model, wants)
-    return Parcel(made, call, tied(model), untied(model, made), _plan(model)), notes
+def _parcel(model: nn.Module, call: Call, order: Order) -> tuple[Parcel, tuple[str, ...]]:
+    stock, plan = _copy(model, FORMATS[order.format].wants), _plan(model)
+    notes = stock.notes
+    if order.multipliers == "config":
+        config = _config(stock.module, order.format)
+        notes = configured(model, stock, plan, config) if plan else ()
+    made = stock.module
+    return Parcel(made, call, tied(model), untied(model, made), plan), notes
 
 
-def _copy(model: nn.Module, wants: Wants) -> tuple[nn.Module, tuple[str, ...]]:
+def _config(model: nn.Module, name: str) -> Any:
+    if name == "hf" and is_pretrained(model):
+        return pretrained(model).config.get_text_config()
+    raise ExportError(
+        f"format {name!r} has no configuration to put multipliers into",
+        expected='format="hf", and a model of transformers',
+        found=type(model).__name__,
+        hint='multipliers="weights"',
+    )
+
+
+def _copy(model: nn.Module, wants: Wants) -> Stock:
     if wants is Wants.OWN:
-        return own_copy(model), ()
+        return Stock(own_copy(model))
     try:
         return stock_copy(model)
     except LoweringError as error:
         if wants is Wants.STOCK:
             raise
-        return own_copy(model), (f"written as it is, for {error.what}",)
+        return Stock(own_copy(model), (f"written as it is, for {error.what}",))
 
 
 def _plan(model: nn.Module) -> Plan | None:
@@ -109,27 +149,32 @@ def _written(parcel: Parcel, place: Path, name: str) -> Artefact:
         ) from error
 
 
-def _error(model: nn.Module, artefact: Artefact, call: Call, tolerance: float) -> float:
-    """How far what was written is from its source.
-
-    Raises:
-        ExportError: Too far.
-    """
+def _error(model: nn.Module, artefact: Artefact, call: Call) -> float:
+    """How far what was written is from its source."""
     wanted = _run(model, call)
     try:
         with torch.no_grad():
             found = artefact.run(call)
     except Exception as error:
         raise ExportError("what was written does not run", found=_line(error)) from error
-    distance = largest_error(found, wanted)
-    if distance <= tolerance:
-        return distance
+    return largest_error(found, wanted)
+
+
+def _require(error: float, tolerance: float, order: Order) -> None:
+    """Refuse what is too far from its source.
+
+    Raises:
+        ExportError: It is.
+    """
+    if error <= tolerance:
+        return
+    unread = 'a field that the forward pass does not read so: multipliers="weights"'
     raise ExportError(
         "what was written is not the same function, and was removed",
-        where=", ".join(str(list(tensor.shape)) for tensor in wanted),
-        expected=f"a relative error of at most {tolerance:g}",
-        found=f"{distance:.3g}",
-        hint="tolerance=..., if that is as near as it has to be",
+        where=f"{order.path.name}, format {order.format!r}",
+        expected=f"a largest relative error of at most {tolerance:g}",
+        found=f"{error:.3g}",
+        hint=unread if order.multipliers == "config" else "tolerance=..., if that is near enough",
     )
 
 

@@ -6,6 +6,7 @@ before a readout: then the values also fit the class as it is written. Else it i
 
 import copy
 import warnings
+from dataclasses import dataclass
 
 from torch import nn
 
@@ -21,31 +22,40 @@ def own_copy(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
 
 
-def stock_copy(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """A model without mupfx."""
+
+    module: nn.Module
+    """In evaluation mode."""
+    notes: tuple[str, ...] = ()
+    """A sentence for whatever became other than it was."""
+    untie: bool = False
+    """Whether weights were untied for it."""
+
+
+def stock_copy(model: nn.Module) -> Stock:
     """The model without mupfx, as the same function.
 
     Args:
         model: Converted, or not at all.
-
-    Returns:
-        A copy in evaluation mode, and a sentence for whatever became other than it was.
 
     Raises:
         LoweringError: A multiplier cannot be multiplied into any weight.
     """
     stock = own_copy(model)
     if next(conversions(stock), None) is None:
-        return stock, ()
+        return Stock(stock)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MupfxWarning)  # the notes say the same
         try:
-            standard(stock, untie=False)
+            stock, untie = standard(stock, untie=False), False
         except LoweringError:
-            standard(stock, untie=True)
+            stock, untie = standard(stock, untie=True), True
     marks = (module.__dict__.get(STANDARD) for module in stock.modules())
     notes = tuple(note for mark in marks if mark for note in mark["notes"])
     unmark_standard(stock)
-    return stock, notes
+    return Stock(stock, notes, untie)
 
 
 def untied(source: nn.Module, stock: nn.Module) -> tuple[str, ...]:
