@@ -111,7 +111,7 @@ def _baked(
         rows = [_row(walk, place, part) for place in walk.leaves]
     except _NoWay as reason:
         return str(reason)
-    return tuple(dict.fromkeys(rows))
+    return tuple(sorted(dict.fromkeys(rows), key=lambda row: row.parameter))
 
 
 def _follow(walk: _Walk, starts: Sequence[_Place]) -> None:

@@ -102,7 +102,9 @@ class Applied:
     hooks: tuple[tuple[str, float], ...] = ()
     """As sites name them."""
     carried: tuple[tuple[str, float], ...] = ()
-    """A parameter's planned name, once for every module that owns it."""
+    """By a parameter's planned name, for every module that owns it, or node that multiplies it."""
+    nodes: tuple[tuple[str, float], ...] = ()
+    """Of a graph, as sites name them."""
 
 
 def verify_applied(plan: Plan, applied: Applied) -> None:
@@ -125,23 +127,25 @@ def problems_applied(plan: Plan, applied: Applied) -> Iterator[PlanError]:
                 hint="undo what renamed or replaced it, such as adapters, and try again",
             )
     yield from _audit(plan, applied.carried)
-    yield from _hooks(plan, applied.hooks)
+    yield from _outside(plan, "hook", applied.hooks)
+    yield from _outside(plan, "graph", applied.nodes)
 
 
-def _hooks(plan: Plan, hooks: Sequence[tuple[str, float]]) -> Iterator[PlanError]:
-    """Every hook that is planned is there, once; no other is."""
+def _outside(plan: Plan, lowering: str, found: Sequence[tuple[str, float]]) -> Iterator[PlanError]:
+    """Every hook or node that is planned is there, once, with its number; no other is."""
     planned = {
-        site.target[0]: site.multiplier
+        place: site.multiplier
         for site in plan.sites.values()
-        if site.lowering == "hook" and site.target and site.kind is not SiteKind.INITIAL
+        if site.lowering == lowering and site.kind is not SiteKind.INITIAL
+        for place in site.target
     }
-    for hook in dict.fromkeys([*planned, *(name for name, _ in hooks)]):
-        found = [value for name, value in hooks if name == hook]
-        if found != [planned.get(hook)]:
+    for place in dict.fromkeys([*planned, *(name for name, _ in found)]):
+        values = [value for name, value in found if name == place]
+        if values != [planned.get(place)]:
             yield PlanError(
                 "a multiplier of the plan is not applied exactly once",
-                where=hook,
-                expected="one hook" if hook in planned else "no hook",
-                found=f"{len(found)} of them" if found else "none",
-                hint="hooks of a converted model stay on it: convert the model afresh",
+                where=place,
+                expected=f"{planned[place]:.12g}, once" if place in planned else "nothing here",
+                found=", ".join(f"{value:.12g}" for value in values) or "nothing",
+                hint="convert the model afresh: its multipliers are not to be changed by hand",
             )

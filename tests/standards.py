@@ -172,21 +172,23 @@ def built(name: str) -> tuple[Any, Any]:
 
 
 @cache
-def _converted(name: str, gauge: str) -> Any:
+def _converted(name: str, gauge: str, lowering: str) -> Any:
     model, base = built(name)
-    return mupfx.convert(model, inputs_of(model), base=base, gauge=gauge)
+    x = inputs_of(model)
+    return mupfx.convert(model, x, base=base, gauge=gauge, lowering=lowering)
 
 
-def converted(name: str, gauge: str = "fold") -> Any:
-    return copy.deepcopy(_converted(name, gauge))
+def converted(name: str, gauge: str = "fold", lowering: str = "eager") -> Any:
+    return copy.deepcopy(_converted(name, gauge, lowering))
 
 
 def trained(model: nn.Module, steps: int = 3) -> nn.Module:
     """After a few steps of Adam."""
     optimizer = mupfx.optimizer(torch.optim.Adam, model, lr=1e-2)
+    x = tokens() if hasattr(model, "table") else vectors()
     for _ in range(steps):
         optimizer.zero_grad()
-        model(inputs_of(model)).square().mean().backward()
+        model(x).square().mean().backward()
         optimizer.step()
     return model
 

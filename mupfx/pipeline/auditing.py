@@ -1,5 +1,7 @@
 """Whether a converted model still applies what its plan says: no multiplier lost, none twice."""
 
+from collections.abc import Iterator
+
 from torch import nn
 
 from mupfx.core.plan import Plan
@@ -7,6 +9,7 @@ from mupfx.passes.carry import carried
 from mupfx.passes.initial import NAME as INITIAL
 from mupfx.passes.multipliers import installed
 from mupfx.passes.verify import Applied, verify_applied
+from mupfx.pipeline.graph_nodes import gauge_nodes, site_nodes
 
 
 def audit(plan: Plan, module: nn.Module) -> None:
@@ -28,9 +31,16 @@ def applied(module: nn.Module) -> Applied:
             for plan in installed(module)
             if INITIAL not in plan.module.split(".")
         ),
-        carried=tuple(
-            (names[id(parameter)], value)
-            for owner, name, value in carried(module)
-            if (parameter := owner._parameters[name]) is not None  # noqa: SLF001 - as stored
+        carried=(
+            *((names[id(p)], value) for p, value in _carried(module) if id(p) in names),
+            *((names[id(p)], value) for _, p, value in gauge_nodes(module) if id(p) in names),
         ),
+        nodes=tuple(site_nodes(module)),
     )
+
+
+def _carried(module: nn.Module) -> Iterator[tuple[nn.Parameter, float]]:
+    for owner, name, value in carried(module):
+        parameter = owner._parameters[name]  # noqa: SLF001 - as it is stored
+        if parameter is not None:
+            yield parameter, value

@@ -27,32 +27,41 @@ def with_baked(
     sites: Mapping[str, Site],
     tied: Collection[str],
 ) -> dict[str, SitePlan]:
-    """Every site that is applied outside the weights, with what would carry it inside."""
+    """Every site that is applied outside the weights, with what would carry it inside.
+
+    Where a weight is read more than once, by a module that is called again, all that read it may be
+    multiplied together: they are then given the same entries, which are to be multiplied once.
+    """
     outside = {name: plan for name, plan in plans.items() if plan.lowering in OUTSIDE}
-    found = dict(plans)
-    for name, plan in outside.items():
-        alike = [sites[n] for n, other in outside.items() if _together(plan, other)]
-        found[name] = _with_baked(graph, plan, alike or [sites[name]], sites[name], tied)
+    alone = {name: _baked(graph, plan, [sites[name]], tied) for name, plan in outside.items()}
+    found = {**plans, **alone}
+    for name, plan in alone.items():
+        alike = (
+            [n for n, other in alone.items() if _unbaked_too(plan, other)] if plan.unbaked else []
+        )
+        if len(alike) > 1:
+            first = [name, *(n for n in alike if n != name)]
+            found[name] = _baked(graph, outside[name], [sites[n] for n in first], tied)
     return found
 
 
-def _together(plan: SitePlan, other: SitePlan) -> bool:
-    """Whether one multiplier serves both: a module that is called twice."""
+def _unbaked_too(plan: SitePlan, other: SitePlan) -> bool:
     same = plan.kind is other.kind and plan.multiplier == other.multiplier
-    return same and plan.target == other.target
+    return bool(other.unbaked) and same and plan.target == other.target
 
 
-def _with_baked(
-    graph: Prepared, plan: SitePlan, alike: Sequence[Site], site: Site, tied: Collection[str]
+def _baked(
+    graph: Prepared, plan: SitePlan, sites: Sequence[Site], tied: Collection[str]
 ) -> SitePlan:
-    if site.kind is SiteKind.TIED_READOUT:
-        return _of_readout(graph, plan, alike, site)
-    attempts = [fold_operand(graph, site, operand, tied) for operand in site.operands]
+    """The plan of the first site, with what would carry the multiplier of all."""
+    if plan.kind is SiteKind.TIED_READOUT:
+        return _of_readout(graph, plan, sites)
+    attempts = [fold_operand(graph, sites[0], operand, tied) for operand in sites[0].operands]
     whole = next((a for a in attempts if a.refusal is None), None)
     if whole is not None:
         return replace(plan, baked=_all_of(whole))
     reasons: list[str] = []
-    for nodes, part in _candidates(graph, alike):
+    for nodes, part in _candidates(graph, sites):
         found = bake(graph.program, nodes, part)
         if not isinstance(found, str):
             return replace(plan, baked=found)
@@ -60,11 +69,11 @@ def _with_baked(
     return replace(plan, unbaked=reasons[0] if reasons else NO_OPERAND)
 
 
-def _of_readout(graph: Prepared, plan: SitePlan, alike: Sequence[Site], site: Site) -> SitePlan:
-    nodes = [s.node for s in alike if s.parameter == site.parameter]
-    found = bake_use(graph.program, nodes, site.parameter or "")
-    before = fold(graph, site.node, site.operands[0])
-    carried = _all_of(before) if before.refusal is None else ()
+def _of_readout(graph: Prepared, plan: SitePlan, sites: Sequence[Site]) -> SitePlan:
+    parameter = sites[0].parameter or ""
+    found = bake_use(graph.program, [s.node for s in sites if s.parameter == parameter], parameter)
+    before = fold(graph, sites[0].node, sites[0].operands[0])
+    carried = _all_of(before) if before.refusal is None and len(sites) == 1 else ()
     if isinstance(found, str):
         return replace(plan, baked=carried, unbaked="" if carried else found)
     return replace(plan, baked=found, baked_before=carried)

@@ -21,6 +21,7 @@ from mupfx.passes.capture import unwrapped
 from mupfx.passes.carry import drop_carriers
 from mupfx.passes.multipliers import installed, remove, undo_tell_apart
 from mupfx.pipeline.auditing import audit
+from mupfx.pipeline.graph_nodes import drop_nodes
 from mupfx.pipeline.lowering import conversions, converted
 from mupfx.pipeline.stored import Change, changes, multiply, multiply_carried, outside, rows_of
 
@@ -93,6 +94,7 @@ def _put(work: _Return) -> None:
     with torch.no_grad():
         multiply_carried(module)
         drop_carriers(module)
+        drop_nodes(module)
         notes = [note for change in work.changes for note in multiply(module, change)]
     for hooked in {hook.module for hook in installed(module)}:
         undo_tell_apart(module, hooked)

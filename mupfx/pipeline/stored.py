@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mupfx.core.plan import Baked, Plan, SitePlan
 from mupfx.passes.carry import carried
+from mupfx.pipeline.graph_nodes import gauge_nodes
 
 OUTSIDE = ("hook", "graph")
 """Ways of lowering that leave a multiplier outside the weights."""
@@ -34,22 +35,24 @@ def rows_of(site: SitePlan, *, untie: bool) -> tuple[Baked, ...]:
 
 
 def changes(plan: Plan, *, untie: bool) -> tuple[Change, ...]:
-    """All that is outside, once where several sites share it: a module that is called twice."""
-    found = {
-        (site.target, site.multiplier, row): Change(row, site.multiplier)
+    """All that is outside, once for sites with the same entries: of a module called twice."""
+    alike = {
+        (site.kind, site.multiplier, rows): [Change(row, site.multiplier) for row in rows]
         for site in outside(plan)
-        for row in rows_of(site, untie=untie)
+        if (rows := rows_of(site, untie=untie))
     }
-    return tuple(found.values())
+    return tuple(change for found in alike.values() for change in found)
 
 
 def multiply_carried(module: nn.Module) -> None:
-    """Multiply what is carried into what is stored; the carriers stay."""
+    """Multiply what is carried into what is stored; what carries it stays."""
     values: dict[object, tuple[Tensor, float]] = {}
     for owner, name, value in carried(module):
         parameter = owner._parameters[name]  # noqa: SLF001 - the attribute is the multiplied one
         if parameter is not None:
             values[_memory(parameter)] = parameter, value
+    for _, stored, value in gauge_nodes(module):
+        values[_memory(stored)] = stored, value
     for stored, value in values.values():
         _scale(stored, value)
 
