@@ -35,6 +35,7 @@ __all__ = [
     "TargetError",
     "__version__",
     "analyze",
+    "build",
     "check_groups",
     "clip_grad_norm_",
     "compare",
@@ -58,6 +59,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mupfx.api import (
         analyze,
+        build,
         check_groups,
         compare,
         convert,
@@ -97,7 +99,7 @@ if TYPE_CHECKING:
 else:  # hidden from type checkers, which would take any name for granted
     _HOMES = {
         "mupfx.api": (
-            "analyze check_groups compare convert explain_parametrization export optimizer"
+            "analyze build check_groups compare convert explain_parametrization export optimizer"
             " param_groups plan rescale_ save_base scaled suggest to_standard"
         ),
         "mupfx.core.advice": "Advice",

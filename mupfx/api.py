@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -20,9 +21,17 @@ from mupfx.errors import InitError, MupfxError
 from mupfx.passes.advice import advise
 from mupfx.passes.groups import absolute, build_groups, check_ratios, construct, reject_stepped
 from mupfx.passes.groups import scaled as scaled_per_group
+from mupfx.passes.laws import record_shapes
 from mupfx.passes.preflight import preflight
 from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import Base, made_by, read_base, write_base
+from mupfx.pipeline.building import (
+    Memory,
+    all_on_meta,
+    factories,
+    materialise,
+    require_starts,
+)
 from mupfx.pipeline.comparing import compare as compared
 from mupfx.pipeline.dump import dump
 from mupfx.pipeline.graph import lower_to_graph
@@ -38,6 +47,7 @@ from mupfx.tables.parametrizations import parametrization as table_of
 
 __all__ = [
     "analyze",
+    "build",
     "check_groups",
     "compare",
     "convert",
@@ -166,11 +176,7 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     choices = hyperparameters or NO_CHOICES
     laws, keep = _laws(model, init)
     request = Request(table, read_base(base), strict, hooks, laws, choices, keep, lowering, drawn)
-    options = replace(
-        _options(base_depth, grow, overrides),
-        infer_depth=table.depth is not None or table.plain is not None,
-        layers=table.plain is not None,
-    )
+    options = _growing(table, base_depth, grow, overrides)
     call = tuple(_positional(args)), kwargs or {}
     analysis = run_analysis(model, *call, request.base, options)
     planned = make_plan(model, analysis, request)
@@ -178,6 +184,85 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
         return lower_to_graph(model, (analysis, planned), call, gauge, exact=exact)  # type: ignore[return-value]
     lower_into(model, planned, gauge, exact=exact)
     return model
+
+
+def build(  # noqa: PLR0913 - each is an answer that only the user can give
+    factory: Callable[..., Model],
+    args: object = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    base: Base | Mapping[str, Any] | None,
+    device: str | torch.device = "cpu",
+    shard: Callable[[Any], object] | None = None,
+    seed: int = 0,
+    nested: bool = False,
+    base_depth: int | Mapping[str, int] | None = None,
+    parametrization: str | Path | Parametrization = "mup",
+    hyperparameters: Hyperparameters | None = None,
+    grow: str = "heads",
+    strict: bool = True,
+    overrides: Mapping[str, str] | None = None,
+    init: Mapping[str, str] | None = None,
+    hooks: bool = True,
+    gauge: str = "fold",
+    exact: bool = False,
+    **sizes: Any,
+) -> Model:
+    """Build a model in a parametrization, of any size: no tensor is ever there but in its place.
+
+    The factory is called without memory for what it draws, and watched; the model is converted as
+    by ``convert``, sharded, given memory, and filled by the same laws, scaled. Values depend on the
+    seed, the parameter's name and the place in it alone: not on device, sharding or processes.
+
+    Args:
+        factory: Makes the model; called with ``sizes``.
+        args: As for ``convert``, like all arguments that are not named here.
+        kwargs: Keyword example inputs.
+        base: As for ``convert``; or arguments of the factory: ``base={"width": 256}, width=8192``.
+        device: Where values go; ``"meta"`` leaves them out, for one's own initialisation and
+            ``rescale_``.
+        shard: Takes the model without values and spreads it, in place or as what it returns:
+            ``fully_shard``, ``parallelize_module``.
+        seed: Of the values; of 64 bits.
+        nested: Draw matrices so that each is the corner of those of its name in wider models.
+        base_depth: Residual adds at the base, where that differs.
+        parametrization: A table, or its name.
+        hyperparameters: Multipliers, zero inits and the exponent of attention, if they were tuned.
+        grow: What grows in attention when the base does not say.
+        strict: Refuse what is not certain enough to give a number, instead of warning.
+        overrides: Factor classes that are ``"width"`` or ``"finite"``.
+        init: Laws of initialisation, where the base shows none.
+        hooks: False refuses what cannot be folded into weights.
+        gauge: How effective weights are stored.
+        exact: Round the multipliers of the gauge to powers of two.
+        **sizes: Arguments of the factory.
+
+    Raises:
+        MupfxError: Its subclass says what does not fit.
+
+    >>> def model(width):
+    ...     return nn.Sequential(nn.Linear(3, width), nn.ReLU(), nn.Linear(width, 2))
+    >>> import torch
+    >>> net = build(model, torch.ones(1, 3), base={"width": 8}, width=64)
+    >>> plan(net).parameters["2.weight"].init.law
+    'kaiming_uniform_'
+    """
+    target, smaller = factories(factory, base, sizes)
+    made = record_shapes(target, seed)
+    table, choices = table_of(parametrization), hyperparameters or NO_CHOICES
+    given = read_base(smaller, shapes=True)
+    request = Request(
+        table, given, strict, hooks, init or {}, choices, drawn=made.laws, values=made.values
+    )
+    options = _growing(table, base_depth, grow, overrides)
+    preflight(made.model)
+    with all_on_meta(made.model):
+        analysis = run_analysis(made.model, _positional(args), kwargs or {}, given, options)
+    planned = make_plan(made.model, analysis, request)
+    require_starts(made, planned.plan)
+    lower_into(made.model, planned, gauge, exact=exact)
+    memory = Memory(torch.device(device), shard, seed, nested)
+    return cast("Model", materialise(made.model, made, memory))
 
 
 def suggest(analysis: Analysis) -> tuple[Advice, ...]:
@@ -458,6 +543,20 @@ def _require_lowering(lowering: str) -> None:
             f"lowering={lowering!r} says nothing", expected='"eager" or "graph"',
             hint='lowering="graph"',
         )  # fmt: skip
+
+
+def _growing(
+    table: Parametrization,
+    base_depth: int | Mapping[str, int] | None,
+    grow: str,
+    overrides: Mapping[str, str] | None,
+) -> Options:
+    """What a user says about growth, and what a table needs to know of depth."""
+    return replace(
+        _options(base_depth, grow, overrides),
+        infer_depth=table.depth is not None or table.plain is not None,
+        layers=table.plain is not None,
+    )
 
 
 def _options(
