@@ -9,6 +9,8 @@ so ``x`` is one of 2^24 odd multiples of 2^-24 in (-1, 1), and its law's value i
 nearest even, to the dtype of the tensor. Words are kept in int64, of which the low 32 bits count.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -19,16 +21,25 @@ from mupfx.kernels.segment import Segment
 MASK = 0xFFFFFFFF
 GROUPS = 2**13
 """Counters at a time: what fits into a cache."""
+LARGEST: Mapping[torch.dtype, float] = {torch.float8_e4m3fn: 448.0}
 
 
 def fill(segment: Segment, key: int) -> None:
     """Write every element of a segment."""
-    out, draw = segment.out, segment.draw
-    if draw.kind is Kind.CONSTANT:
-        out.fill_(draw.shift)
+    if segment.draw.kind is Kind.CONSTANT:
+        put(
+            segment.out,
+            torch.full((), segment.draw.shift, dtype=torch.float32, device=segment.out.device),
+        )
         return
     for piece in segment.pieces(4 * GROUPS):
-        piece.out.copy_(_consecutive(piece, key) if _in_one_run(piece) else _scattered(piece, key))
+        put(piece.out, _consecutive(piece, key) if _in_one_run(piece) else _scattered(piece, key))
+
+
+def put(out: Tensor, values: Tensor) -> None:
+    """Round once, to nearest even; where a dtype has no infinity, to its largest number."""
+    most = LARGEST.get(out.dtype)
+    out.copy_(values if most is None else values.clamp(-most, most))
 
 
 def _in_one_run(piece: Segment) -> bool:

@@ -120,7 +120,7 @@ def to_bits16(value):
 def to_bits8(value, mantissa: tl.constexpr, bias: tl.constexpr, top: tl.constexpr):
     """The bits of the nearest float8, to even.
 
-    What exceeds every number becomes ``top``. Below the least normal number, adding a power of two
+    What is larger than all becomes ``top``. Below the least normal number, adding a power of two
     leaves the bits of the result at the end of the mantissa.
     """
     bits = value.to(tl.uint32, bitcast=True)
@@ -143,7 +143,7 @@ def rounded(value, form: tl.constexpr):
     if form == "bfloat16 bits":
         found = to_bits16(value)
     elif form == "float8_e4m3fn":
-        found = to_bits8(value, 3, 7, 0x7F)
+        found = to_bits8(value, 3, 7, 0x7E)
     elif form == "float8_e5m2":
         found = to_bits8(value, 2, 15, 0x7C)
     elif form == "bfloat16":

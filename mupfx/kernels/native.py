@@ -44,7 +44,7 @@ def fill(segments: Sequence[Segment], key: int) -> None:
 def _fill(segment: Segment, key: int) -> None:
     out, draw = segment.out, segment.draw
     if draw.kind is Kind.CONSTANT:
-        out.fill_(draw.shift)
+        eager.fill(segment, key)
         return
     single = (
         out
@@ -63,7 +63,7 @@ def _fill(segment: Segment, key: int) -> None:
         _numbers(draw),
     )
     if single is not out:
-        out.copy_(single)
+        eager.put(out, single)
 
 
 def _numbers(draw: Draw) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":

@@ -103,6 +103,8 @@ def test_every_dtype_is_the_same_rounded_once(law: str, dtype: torch.dtype, path
 @pytest.mark.parametrize("dtype", BY_NAME, ids=str)
 def test_the_ends_of_a_dtype(std: float, dtype: torch.dtype) -> None:
     whole = filled((1000,), normal(std))
+    if dtype is torch.float8_e4m3fn:  # it has no infinity
+        whole = whole.clamp(-448, 448)
     assert same(filled((1000,), normal(std), dtype=dtype), whole.to(dtype))
 
 
