@@ -15,6 +15,7 @@ from mupfx.exports.quiet import quiet
 
 TIE = "tie_word_embeddings"
 CACHE = "use_cache"
+GROUPED = "grouped_mm"
 
 
 def write_hugging_face(parcel: Parcel, folder: Path) -> Artefact:
@@ -59,6 +60,17 @@ def without_cache(model: nn.Module) -> Iterator[None]:
 
 def _config(module: nn.Module) -> Any:
     return module.config if is_pretrained(module) else None
+
+
+def batch_experts(model: nn.Module) -> bool:
+    """Let experts be batched products where they are grouped ones; whether they were."""
+    pre: Any = model
+    if not is_pretrained(model) or not pre._can_set_experts_implementation():  # noqa: SLF001
+        return False
+    if pre.config._experts_implementation != GROUPED:  # noqa: SLF001 - there is no other name
+        return False
+    pre.set_experts_implementation("batched_mm")
+    return True
 
 
 def is_pretrained(model: nn.Module) -> bool:

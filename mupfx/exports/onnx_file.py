@@ -11,11 +11,13 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from mupfx.errors import ExportError
+from mupfx.exports.hugging_face import batch_experts
 from mupfx.exports.parcel import Artefact, Call, Parcel
 from mupfx.exports.program import Traced, input_names, trace
 from mupfx.exports.quiet import quiet
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
+EXPERTS = "experts are batched products (batched_mm): ONNX has no grouped ones"
 ONE_FILE = 2**30
 """Bytes of weights from which on they lie in a file beside: protobuf ends at twice that."""
 
@@ -27,6 +29,7 @@ def write_onnx(parcel: Parcel, path: Path) -> Artefact:
         ExportError: A package is missing, or the exporter or onnxruntime refuses the model.
     """
     _, _, runtime = (_required(name) for name in NEEDED)
+    experts = (EXPERTS,) if batch_experts(parcel.model) else ()
     traced = trace(parcel.model, parcel.call)
     large = sum(t.nbytes for t in parcel.model.state_dict().values()) > ONE_FILE
     with quiet():
@@ -40,7 +43,7 @@ def write_onnx(parcel: Parcel, path: Path) -> Artefact:
         given = dict(_named(call, names, wanted))
         return [torch.from_numpy(value) for value in session.run(None, given)]
 
-    return Artefact(run, traced.calls, (traced.note, _versions(made)))
+    return Artefact(run, traced.calls, (traced.note, _versions(made), *experts))
 
 
 def _required(name: str) -> ModuleType:
@@ -87,6 +90,9 @@ def _versions(made: Any) -> str:
     return "opset " + ", ".join(f"{name or 'onnx'} {version}" for name, version in opsets.items())
 
 
-def _last(error: Exception) -> str:
+def _last(error: BaseException) -> str:
+    """What the innermost error says."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[-1][:300] if lines else 'no message'}"

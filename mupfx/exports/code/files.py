@@ -20,13 +20,14 @@ from torch.utils import _pytree as pytree
 from mupfx.core.plan import Plan
 from mupfx.errors import ExportError
 from mupfx.exports.code.blocks import without_identities
+from mupfx.exports.code.interpreted import interpreted, multipliers
 from mupfx.exports.code.labels import Label, label_of, labels, marked, named
 from mupfx.exports.code.scope import Source
 from mupfx.exports.code.template import TEMPLATE
 from mupfx.exports.code.text import comment, functions
 from mupfx.exports.outputs import flat
 from mupfx.exports.parcel import Artefact, Call, Parcel
-from mupfx.exports.program import input_names, trace
+from mupfx.exports.program import Traced, input_names, trace
 
 MODEL, WEIGHTS = "model.py", "weights.safetensors"
 
@@ -43,9 +44,7 @@ class _Name:
 
 def write_python(parcel: Parcel, folder: Path) -> Artefact:
     """Trace, write code and weights, and import what was written."""
-    known = labels(parcel.model, parcel.plan)
-    with marked(parcel.model):
-        traced = trace(parcel.model, parcel.call)
+    traced, known = _traced(parcel)
     program = traced.program
     stored = _stored(program)
     folder.mkdir()
@@ -61,6 +60,16 @@ def write_python(parcel: Parcel, folder: Path) -> Artefact:
         return flat(model(**{name: leaf for name, leaf in given if isinstance(leaf, Tensor)}))
 
     return Artefact(run, traced.calls, (traced.note, f"{len(known)} multipliers by name"))
+
+
+def _traced(parcel: Parcel) -> tuple[Traced, dict[str, Label]]:
+    """The program, and the multipliers that are marked in it."""
+    model = parcel.model
+    if isinstance(model, fx.GraphModule):
+        with interpreted(model):
+            return trace(model, parcel.call), multipliers(model.graph)
+    with marked(model):
+        return trace(model, parcel.call), labels(model, parcel.plan)
 
 
 def _imported(path: Path) -> ModuleType:
