@@ -12,6 +12,8 @@
     streams      Program, Axes    -> Streams           residual streams, branches, depth
     sites        Program, roles   -> Site              attention logits, tied readouts, products
     certainty    Axes, Streams    -> Axes              what one model alone cannot prove
+    single       Program, Axes    -> Axes              an axis of size one that may be heads
+    tables       Program, Axes    -> Axes              tables that one model alone leaves open
     ratios       Axes, base       -> Ratios            growth of every factor class
     layers       Streams, Ratios  -> Uneven            an axis that grew in only some layers
     depth        Streams, Ratios  -> refusals, notes   streams that depth rules were not made for

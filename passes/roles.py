@@ -13,6 +13,10 @@ from mupfx.core.axes import Axes, Axis, FactorClass, ParameterRole, Part, Use
 from mupfx.core.cuts import Cut, cuts
 from mupfx.core.program import Program
 from mupfx.core.vocabulary import Kind, Role, Status
+from mupfx.tables.linear_ops import JOINS, SUMS
+
+ADDING = frozenset(map(str, SUMS | JOINS))
+"""Ops by which a tensor enters a stream, as uses name them."""
 
 
 def assign_roles(program: Program, axes: Axes) -> dict[str, ParameterRole]:
@@ -112,16 +116,23 @@ def _untouched(name: str, dims: Sequence[Axis]) -> Use:
 
 
 def _is_tied(found: Sequence[tuple[Role, Use]]) -> bool:
-    """Looked up in one place, contracted to a finite axis in another."""
-    return any(use.index and not use.fan_in for _, use in found) and any(
+    """Looked up or added in one place, contracted to a finite axis in another."""
+    return any(_enters(role, use) for role, use in found) and any(
         role is Role.OUTPUT for role, _ in found
     )
 
 
+def _enters(role: Role, use: Use) -> bool:
+    """Whether the entries themselves go on: those of an output weight would vanish."""
+    added = role is Role.VECTOR and use.op.rpartition(".")[0] in ADDING
+    return not use.fan_in and (bool(use.index) or added)
+
+
 def _main(found: Sequence[tuple[Role, Use]], *, tied_readout: bool) -> tuple[Role, Use]:
-    """The use that decides: a look-up for a tied embedding, else a contraction before any other."""
+    """The use that decides: where a tied table enters, else a contraction before any other."""
     if tied_readout:
-        return next((r, u) for r, u in found if u.index)
+        entering = [(r, u) for r, u in found if _enters(r, u)]
+        return next(((r, u) for r, u in entering if u.index), entering[0])
     return next(((r, u) for r, u in found if u.fan_in or u.index), found[0])
 
 

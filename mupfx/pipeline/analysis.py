@@ -26,6 +26,7 @@ from mupfx.passes.roles import assign_roles
 from mupfx.passes.single import doubt_single
 from mupfx.passes.sites import find_sites
 from mupfx.passes.streams import find_streams
+from mupfx.passes.tables import doubt_tables
 from mupfx.pipeline.bases import Given
 from mupfx.pipeline.depths import counts, counts_of_base, depths
 from mupfx.pipeline.pairing import captured_pair, line_up
@@ -62,7 +63,7 @@ def run_analysis(
     streams = find_streams(program, axes)
     axes = _label_streams(axes, streams)
     if not twins:
-        axes = doubt_single(program, doubt(axes, streams))
+        axes = doubt_tables(program, doubt_single(program, doubt(axes, streams)))
     if options.overrides:
         axes = with_overrides(axes, options.overrides)
         streams = find_streams(program, axes)

@@ -28,6 +28,7 @@ from mupfx.passes.axis_rules.facts import (
     is_finite,
     roots,
 )
+from mupfx.passes.axis_rules.floors import held
 from mupfx.passes.axis_rules.mixing import counted, given
 from mupfx.passes.axis_rules.side import beside
 from mupfx.passes.axis_rules.tracker import ADDED, CONTRACTED, FEATURES, MADE, MATCHED
@@ -164,6 +165,8 @@ def _growth(facts: Facts, answers: Answers) -> set[Fraction | None]:
 
 
 def _from_base(facts: Facts, answers: Answers) -> None:
+    for factor, evidence in list(held(facts, answers)):
+        answers[id(factor)] = Answer(Kind.WIDTH, Status.CERTAIN, None, evidence)
     for factor in facts.factors:
         known = answers.get(id(factor))
         if known is not None and known.status is Status.CERTAIN:
