@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from mupfx.core.drawn import Drawn
 from mupfx.core.init_law import Fans
 from mupfx.core.plan import Plan
 
@@ -31,6 +32,8 @@ class Conversion:
     strict: bool = True
     keep: bool = False
     """Values that are still to come are those of a trained model: they keep what they make."""
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
+    """Of a factory's model: the laws that it asked for, before anything was scaled."""
 
 
 def mark_standard(module: nn.Module, parametrization: str, notes: Sequence[str]) -> None:

@@ -35,7 +35,9 @@ def lower(model: nn.Module, planned: Planned) -> None:
         keep_initial(model, planned.plan)
     _tell_apart(model, planned.plan)
     pending = planned.fans if planned.on_meta else None
-    made = Conversion(planned.plan, pending, dict(request.init), request.strict, request.keep)
+    made = Conversion(
+        planned.plan, pending, dict(request.init), request.strict, request.keep, request.drawn
+    )
     unmark_standard(model)
     setattr(model, ATTRIBUTE, made)
 
@@ -137,7 +139,8 @@ def finish(model: nn.Module) -> None:
     rescale_(parameters, planned)
     keep_initial(module, conversion.plan)
     _tell_apart(module, conversion.plan)
-    setattr(module, ATTRIBUTE, Conversion(replace(conversion.plan, parameters=planned)))
+    plan = replace(conversion.plan, parameters=planned)
+    setattr(module, ATTRIBUTE, Conversion(plan, drawn=conversion.drawn))
 
 
 def _documented(module: nn.Module) -> Mapping[str, tuple[str, ...]]:

@@ -49,13 +49,21 @@ def initialise(
     for name, tensor in tensors.items():
         init, law = inits.get(name), starts.drawn.get(name)
         factor = 1.0 if init is None else init.factor
-        if law is not None and _by_kernel(law):
-            rows[name] = _start(tensor, affine(law, factor), _zeros(tensor, init))
+        here = init is None and name in starts.values
+        if law is not None and not here and tensor.is_floating_point() and _by_kernel(law):
+            rows[name] = _start(tensor, affine(law, factor), zeros_of(tensor, init))
         else:
             whole = _whole(name, tensor, starts, seed)
             _place(tensor, whole, factor)
-            _clear(tensor, _zeros(tensor, init))
+            _clear(tensor, zeros_of(tensor, init))
     start_({name: tensors[name] for name in rows}, rows, seed=seed, nested=nested)
+
+
+def start_of(tensor: Tensor, law: Drawn, init: InitPlan) -> Start | None:
+    """How a parameter starts; None where the kernels have no such law."""
+    if not _by_kernel(law):
+        return None
+    return _start(tensor, affine(law, init.factor), zeros_of(tensor, init))
 
 
 def _by_kernel(law: Drawn) -> bool:
@@ -88,7 +96,7 @@ def kernel_draw(law: Drawn) -> kernels.Draw:
     return kernels.truncated(scale, at, low, high)
 
 
-def _zeros(tensor: Tensor, init: InitPlan | None) -> Iterator[Box]:
+def zeros_of(tensor: Tensor, init: InitPlan | None) -> Iterator[Box]:
     """Parts that the plan starts at zero, as boxes."""
     for dim, start, stop, period in () if init is None else init.zeros:
         size = tensor.shape[dim]
@@ -108,6 +116,8 @@ def _whole(name: str, tensor: Tensor, starts: Starts, seed: int) -> Tensor:
     law = starts.drawn.get(name)
     if name in starts.values:
         return starts.values[name]
+    if law is not None and law.shape is Shape.CONSTANT and not law.parts:
+        return torch.full(tensor.shape, law.location, dtype=tensor.dtype, device="cpu")
     if law is None or law.shape not in _MADE or law.parts:
         raise InitError(
             f"nobody can tell how {name!r} starts",

@@ -16,10 +16,12 @@ A transformer of 0.02 everywhere gives ``constant_normal``; its hidden weights g
 """
 
 from mupfx.passes.initialize.captured import Captured
+from mupfx.passes.initialize.choose import distribution_of
 from mupfx.passes.initialize.fit import Context
 from mupfx.passes.initialize.laws import Hints, documented_laws, finish_init, plan_init
 from mupfx.passes.initialize.match import Match, recognise
 from mupfx.passes.initialize.rescale import rescale_
+from mupfx.passes.initialize.sample import one_value
 from mupfx.passes.initialize.sizes import fans_of
 
 __all__ = [
@@ -27,9 +29,11 @@ __all__ = [
     "Context",
     "Hints",
     "Match",
+    "distribution_of",
     "documented_laws",
     "fans_of",
     "finish_init",
+    "one_value",
     "plan_init",
     "recognise",
     "rescale_",

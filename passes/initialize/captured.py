@@ -6,7 +6,7 @@ U(-1/16, 1/16): the std at the base is exactly twice the one here, whatever the 
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mupfx.core.drawn import Drawn, Shape
 from mupfx.core.init_law import Distribution, Fan, Law
@@ -40,7 +40,15 @@ def captured_fit(captured: Captured) -> Fit | None:
     return Fit(Law(_name(here), _distribution(here), Fan.ONE, std), std, growth, 0.0, 0.0)
 
 
-def why(captured: Captured) -> str:
+def clash(captured: Captured) -> str:
+    """What the base has instead of the same law; empty where it is, or nobody knows."""
+    here, base = captured.here, captured.base
+    if base is None or not (here.known and base.known) or captured_fit(captured) is not None:
+        return ""
+    return f"{here} ({here.source}), but {base} at the base"
+
+
+def sentence(captured: Captured) -> str:
     """The sentence for the plan."""
     here, base = captured.here, captured.base
     there = "" if base is None or str(base) == str(here) else f", {base} at the base"
@@ -48,14 +56,19 @@ def why(captured: Captured) -> str:
 
 
 def exact_sample(here: Drawn) -> Sample | None:
-    """What measuring endless values of a law would give; None for shapes that are not known so."""
+    """What measuring endless values of a law would give; None where shapes tell more."""
     if here.shape is Shape.CONSTANT and not here.parts:
         value = here.location
         return Sample(EXACT, value, 0.0, 1.0, abs(value), 0.0, fill=value)
-    distribution = _distribution(here)
-    if distribution not in SHAPES or here.mean or not here.std:
+    if not here.std or here.shape is Shape.DIRAC:
         return None
-    shape = SHAPES[distribution]
+    if here.shape in {Shape.ORTHOGONAL, Shape.EYE}:
+        return Sample(EXACT, 0.0, here.std, 3.0, math.inf, 0.0, orthogonal=True)
+    if here.shape is Shape.SPARSE:  # by what is not zero
+        here = replace(here, shape=Shape.NORMAL)
+    shape = SHAPES.get(_distribution(here))
+    if here.std is None or shape is None or here.mean:
+        return Sample(EXACT, here.mean, here.std or 0.0, math.nan, math.inf, 0.0)
     peak = min(shape.edge, 6.0) * here.std
     return Sample(EXACT, 0.0, here.std, shape.kurtosis, peak, 0.0)
 

@@ -13,9 +13,9 @@ from fnmatch import fnmatchcase
 
 from mupfx.core.init_law import Distribution, Fan, Fans, Law
 from mupfx.errors import InitError
-from mupfx.passes.initialize.fit import Fit, readings
+from mupfx.passes.initialize.fit import Fit, constant, readings
 from mupfx.passes.initialize.sample import Sample
-from mupfx.tables.init_laws import MATRIX_LAWS, ORTHOGONAL, OWNED_LAWS, VECTOR_LAWS
+from mupfx.tables.init_laws import MATRIX_LAWS, ORTHOGONAL, OWNED_LAWS, SHAPES, VECTOR_LAWS
 
 _FAMILIES = {str(fan): Law(str(fan), Distribution.OTHER, fan) for fan in Fan if fan is not Fan.ONE}
 LAWS: Mapping[str, Law] = {
@@ -24,7 +24,7 @@ LAWS: Mapping[str, Law] = {
     **{law.name: law for law in (*MATRIX_LAWS, *VECTOR_LAWS, *OWNED_LAWS, ORTHOGONAL)},
 }
 """Every law by the name that a user gives it."""
-
+_OF_CONSTANT = {constant(shape, 1.0).name: shape for shape in SHAPES}
 
 Choice = Law | str
 """A law, or the parameter whose law it is."""
@@ -55,6 +55,18 @@ def choices(overrides: Mapping[str, str], names: Collection[str]) -> dict[str, C
                 )
             chosen[name] = law
     return chosen
+
+
+def distribution_of(law: str | None) -> Distribution:
+    """The shape of a law, by the name that a plan gives it.
+
+    >>> distribution_of("torch_linear"), distribution_of("constant_normal")
+    (<Distribution.UNIFORM: 'uniform'>, <Distribution.NORMAL: 'normal'>)
+    """
+    if law in {"fill", "zeros"}:
+        return Distribution.FILL
+    known = LAWS.get(law or "")
+    return _OF_CONSTANT.get(law or "", known.distribution if known else Distribution.OTHER)
 
 
 def chosen_fit(name: str, law: Law, fans: Fans, sample: Sample | None) -> Fit:

@@ -19,7 +19,7 @@ from mupfx.core.init_law import Distribution, Fan, Fans, Law
 from mupfx.core.plan import ParameterPlan
 from mupfx.core.vocabulary import Role, Status
 from mupfx.errors import InitError, MupfxWarning
-from mupfx.passes.initialize.captured import Captured, captured_fit, exact_sample, why
+from mupfx.passes.initialize.captured import Captured, captured_fit, clash, exact_sample, sentence
 from mupfx.passes.initialize.choose import Choice, choices, chosen_fit
 from mupfx.passes.initialize.fit import Context, Fit
 from mupfx.passes.initialize.match import Match, recognise
@@ -100,11 +100,14 @@ def finish_init(
         if p.init.law is None and name not in named and name not in seen
     }
     exact = {name: exact_sample(c.here) for name, c in hints.captured.items() if c.here.known}
+    clashes = _clashes(hints.captured, params, contexts)
     matches = {
         name: recognise(name, params[name], context, hints.base_params.get(name), exact.get(name))
         for name, context in contexts.items()
+        if name not in clashes
     }
-    found = _resolved(settle(matches, contexts), parameters, fans, strict=strict)
+    settled = settle(matches, contexts) | clashes
+    found = _resolved(settled, parameters, fans, strict=strict)
     if hints.by_depth:
         found = {
             n: (_at_base_depth(fit, layers, parameters[n]), w) for n, (fit, w) in found.items()
@@ -112,7 +115,7 @@ def finish_init(
     found |= seen
     for name, choice in named.items():
         if isinstance(choice, Law):
-            fit = chosen_fit(name, choice, fans[name], measure(params[name]))
+            fit = chosen_fit(name, choice, fans[name], exact.get(name) or measure(params[name]))
             found[name] = fit, f"init: {fit} (named by the user)"
     found |= _likened(named, found)
     return {
@@ -131,7 +134,25 @@ def _captured(
         for name, p in parameters.items()
         if p.init.law is None and name in captured and name not in named
     }
-    return {name: (fit, why(captured[name])) for name, fit in fits.items() if fit is not None}
+    return {name: (fit, sentence(captured[name])) for name, fit in fits.items() if fit is not None}
+
+
+def _clashes(
+    captured: Mapping[str, Captured], params: Mapping[str, Tensor], open_: Collection[str]
+) -> dict[str, Match]:
+    """Parameters that the base draws otherwise: no law of these values can be both."""
+    found = {name: clash(captured[name]) for name in open_ if name in captured}
+    return {
+        name: Match(
+            name,
+            None,
+            Status.UNKNOWN,
+            sample=exact_sample(captured[name].here) or measure(params[name]),
+            why=why,
+        )
+        for name, why in found.items()
+        if why
+    }
 
 
 def _at_base_depth(fit: Fit, layers: Collection[int], parameter: ParameterPlan) -> Fit:

@@ -9,6 +9,7 @@ from mupfx.passes.initialize.fit import Fit
 from mupfx.passes.initialize.match import Match
 
 SHOWN = 3
+OTHER = "trained or pretrained values, or a law that is not known"
 
 
 def refusal(matches: Sequence[Match], parameters: Mapping[str, ParameterPlan]) -> InitError:
@@ -36,7 +37,7 @@ def _unknown(match: Match, parameter: ParameterPlan, more: str) -> InitError:
         f"no known law of initialisation explains the values of {match.name!r}{more}",
         where=_where(match, parameter),
         expected="fresh values: a round std, or one that falls with a size of the tensor",
-        found="trained or pretrained values, or a law that is not known",
+        found=match.why if " at the base" in match.why else OTHER,
         hint=(
             f"pass init={{{match.name!r}: 'constant'}} if the std is the same at every width, "
             "'fan_in' if it is a multiple of 1/sqrt(fan_in), or a base that has values"

@@ -59,6 +59,16 @@ def measure(values: Tensor) -> Sample | None:
         return _moments(_thinned(values), precision, orthogonal=_orthogonal(values))
 
 
+def one_value(values: Tensor) -> float | None:
+    """The value that a tensor holds everywhere; None where there are several, or none.
+
+    >>> one_value(torch.ones(2)), one_value(torch.arange(2.0))
+    (1.0, None)
+    """
+    found = measure(values)
+    return None if found is None else found.fill
+
+
 def _moments(numbers: Tensor, precision: float, *, orthogonal: bool) -> Sample:
     if not orthogonal:
         numbers = numbers[numbers != 0]
