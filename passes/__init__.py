@@ -22,6 +22,7 @@
     lint         Program, Axes    -> problems          what must hold after any of these
     assign       roles, Ratios    -> ParameterPlan     numbers from a parametrization's table
     matrices     Rows, sites      -> Rows              the matrices that a fused one is made of
+    laws         factory          -> Drawn             laws that it was seen to ask for
     initialize   values, plan     -> InitPlan          laws recognised, values rescaled
     decide       Site, Ratios     -> Decision          the multiplier of every site
     ends         Program, roles   -> Site              readouts, embeddings: multipliers chosen
