@@ -29,7 +29,7 @@ def with_stand_ins(program: Program, axes: Axes, found: Inserted) -> tuple[Twins
         if node in twins or node.op == "output" or not _holds_tensors(node):
             continue
         unknown = _unknown(axes, sizes, node)
-        if unknown and node.name in program.parameters:
+        if unknown and node.users and node.name in program.parameters:
             name = program.parameters[node.name]
             told.append(f"{name} is only here: dimensions {unknown} are taken as long at the base")
         twins[node] = _stand_in(scratch, node, axes, sizes)
