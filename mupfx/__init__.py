@@ -40,8 +40,10 @@ __all__ = [
     "clip_grad_norm_",
     "compare",
     "convert",
+    "emit",
     "explain_parametrization",
     "export",
+    "init_",
     "muon_groups",
     "optimizer",
     "param_groups",
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
         check_groups,
         compare,
         convert,
+        emit,
         explain_parametrization,
         export,
         optimizer,
@@ -95,12 +98,12 @@ if TYPE_CHECKING:
         PlanError,
         TargetError,
     )
-    from mupfx.training import Muon, clip_grad_norm_, muon_groups, regauge_, scheduler
+    from mupfx.training import Muon, clip_grad_norm_, init_, muon_groups, regauge_, scheduler
 else:  # hidden from type checkers, which would take any name for granted
     _HOMES = {
         "mupfx.api": (
-            "analyze build check_groups compare convert explain_parametrization export optimizer"
-            " param_groups plan rescale_ save_base scaled suggest to_standard"
+            "analyze build check_groups compare convert emit explain_parametrization export"
+            " optimizer param_groups plan rescale_ save_base scaled suggest to_standard"
         ),
         "mupfx.core.advice": "Advice",
         "mupfx.core.analysis": "Analysis",
@@ -112,7 +115,7 @@ else:  # hidden from type checkers, which would take any name for granted
             "AnalysisError BaseError CaptureError ExportError InitError LoweringError ModelError"
             " MupfxError MupfxWarning OptimizerError ParametrizationError PlanError TargetError"
         ),
-        "mupfx.training": "Muon clip_grad_norm_ muon_groups regauge_ scheduler",
+        "mupfx.training": "Muon clip_grad_norm_ init_ muon_groups regauge_ scheduler",
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

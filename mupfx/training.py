@@ -1,6 +1,6 @@
 """Training a converted model: what has to know of the plan beside the optimizer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
@@ -9,13 +9,15 @@ from torch.optim import Optimizer
 from mupfx.core.analysis import Analysis
 from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.errors import MupfxError, PlanError
+from mupfx.kernels.draw import Draw
 from mupfx.passes.clip import clip_
 from mupfx.passes.groups import Muon, MuonGroups, schedule, split_analysed, split_planned
 from mupfx.passes.matrices import matrices_of
 from mupfx.pipeline.lowering import converted
+from mupfx.pipeline.redrawing import Wishes, redraw
 from mupfx.pipeline.regauging import Growth, regauge, rounded
 
-__all__ = ["Muon", "clip_grad_norm_", "muon_groups", "regauge_", "scheduler"]
+__all__ = ["Muon", "clip_grad_norm_", "init_", "muon_groups", "regauge_", "scheduler"]
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -151,6 +153,44 @@ def regauge_(
     growth = {name: Growth(float(value)) for name, value in multipliers.items()}
     optimizers = (optimizer,) if isinstance(optimizer, Optimizer) else tuple(optimizer)
     regauge(model, rounded(growth) if exact else growth, optimizers, family)
+    return model
+
+
+def init_(
+    model: Model,
+    *,
+    seed: int,
+    laws: Mapping[str, Draw] | None = None,
+    keep: Collection[str] = (),
+    nested: bool = False,
+) -> Model:
+    """Draw the starting values of a converted model anew, in place, by the laws of its plan.
+
+    A value depends on the seed, the parameter's name and the place in it alone: not on device,
+    dtype (but for one rounding), processes or sharding. No generator of torch's is asked or moved.
+
+    Args:
+        model: A converted model with memory; sharded or not.
+        seed: Of 64 bits.
+        laws: Laws of stored values by parameter name or pattern, instead of the plan's:
+            ``mupfx.kernels.normal``, ``uniform``, ``truncated``, ``constant``.
+        keep: Parameters, by name or pattern, that are left as they are.
+        nested: Draw matrices so that each is the corner of those of its name in wider models.
+
+    Returns:
+        The same model object.
+
+    Raises:
+        InitError: How a parameter starts is not known; the model is then unchanged.
+        PlanError: The model was not converted.
+
+    >>> import torch, mupfx
+    >>> net = nn.Sequential(nn.Linear(3, 64), nn.ReLU(), nn.Linear(64, 2))
+    >>> net = mupfx.convert(net, torch.ones(1, 3), base=8)
+    >>> init_(net, seed=0)[2].weight[0, :3]
+    tensor([0.0228, 0.0288, 0.0433], grad_fn=<SliceBackward0>)
+    """
+    redraw(model, Wishes(laws or {}, keep), seed=seed, nested=nested)
     return model
 
 

@@ -173,6 +173,22 @@ def attach_initial(model: nn.Module, weights: Mapping[str, float], biases: Colle
     model.register_forward_pre_hook(RunInitial(readouts), with_kwargs=True)
 
 
+def renew_initial(model: nn.Module, first: str, biases: Collection[str]) -> None:
+    """Take the frozen copy again: the model has other starting values.
+
+    Args:
+        model: With its final starting values.
+        first: The path of the readout that holds the copy.
+        biases: As for ``attach_initial``.
+    """
+    kept = dict(getattr(model.get_submodule(first), NAME).model.named_buffers())
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            kept[name].copy_(parameter)
+        for name in biases:
+            kept[name].zero_()
+
+
 def _frozen(model: nn.Module, zeroed: Collection[str]) -> nn.Module:
     """A copy that never trains: parameters become buffers, ties stay."""
     frozen = copy.deepcopy(model).eval()

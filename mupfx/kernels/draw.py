@@ -47,6 +47,20 @@ class Draw:
     low: float = -math.inf
     high: float = math.inf
 
+    def __str__(self) -> str:
+        """As it is made.
+
+        >>> print(normal(0.5))
+        normal(0.5, 0)
+        """
+        at, scale = f"{self.shift:g}", f"{self.scale:g}"
+        return {
+            Kind.CONSTANT: f"constant({at})",
+            Kind.UNIFORM: f"uniform({self.shift - self.scale:g}, {self.shift + self.scale:g})",
+            Kind.NORMAL: f"normal({scale}, {at})",
+            Kind.TRUNCATED: f"truncated({scale}, {at}, {self.low:g}, {self.high:g})",
+        }[self.kind]
+
 
 def constant(value: float) -> Draw:
     """One value everywhere."""

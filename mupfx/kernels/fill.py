@@ -68,7 +68,9 @@ def fill_(jobs: Iterable[Job], *, seed: int, nested: bool = False, path: str | N
     jobs, key = tuple(jobs), key_of(seed)
     streams = streams_of(dict.fromkeys(job.name for job in jobs))
     for job in jobs:
-        _require_values(job)
+        require_values(job.out, job.name)
+        if job.part is not None and is_sharded(job.out):
+            raise InitError("a DTensor is no part of another tensor", where=job.name)
     held = [(job, *share) for job in jobs for share in _shares(job)]
     with torch.no_grad():
         dense = [_dense(out) for _, out, _ in held]
@@ -131,16 +133,19 @@ def _path(device: torch.device, asked: str | None) -> str:
     return asked
 
 
-def _require_values(job: Job) -> None:
-    if job.out.is_meta or job.out.dtype not in DTYPES:
+def require_values(tensor: Tensor, name: str) -> None:
+    """Refuse what has no memory, or is of no dtype that random numbers have.
+
+    Raises:
+        InitError: It is on the meta device, or holds integers.
+    """
+    if tensor.is_meta or tensor.dtype not in DTYPES:
         raise InitError(
             "a tensor cannot be filled with random numbers",
-            where=job.name,
+            where=name,
             expected="memory of a floating point dtype",
-            found=f"{job.out.dtype} on {job.out.device}",
+            found=f"{tensor.dtype} on {tensor.device}",
         )
-    if job.part is not None and is_sharded(job.out):
-        raise InitError("a DTensor is no part of another tensor", where=job.name)
 
 
 def _dense(out: Tensor) -> Tensor:
