@@ -68,8 +68,17 @@ def require_starts(made: Recorded, plan: Plan) -> None:
     """Refuse a parameter that nobody could fill later.
 
     Raises:
-        InitError: It was drawn in a way that is not known, or its scale at the base is not.
+        InitError: It was drawn in a way that is not known, or its scale at the base is not; or a
+            buffer's numbers were drawn so.
     """
+    for name, law in made.buffers.items():
+        if name not in made.values and not placed(law):
+            raise InitError(
+                f"the numbers of the buffer {name!r} are lost: they were made of drawn ones",
+                where=f"{name}, {law.source}",
+                found=str(law),
+                hint="convert the model with its values",
+            )
     for name, row in plan.parameters.items():
         law = made.laws[name]
         if name not in made.values and not placed(law):

@@ -218,6 +218,12 @@ def _clamped(call: Call) -> Drawn | None:
     return law if low <= ends[0] + slack and high >= ends[1] - slack else None
 
 
+def _padded(call: Call) -> Drawn | None:
+    law = call.law()
+    same = law.shape is Shape.CONSTANT and call.number("value", 0.0) == law.location
+    return law if same and not law.parts else None
+
+
 def _eye(call: Call) -> Drawn | None:
     rows = int(call.given["n"])
     columns = int(call.given.get("m", rows))
@@ -246,14 +252,13 @@ def _joined(call: Call) -> Drawn | None:
 
 
 _TIMES = _by_each(_times, _times)
-_FILLED, _NORMAL, _UNIFORM = _filled, _normal, _uniform
 
 RULES: Mapping[str, Rule] = {
-    **dict.fromkeys(("normal", "randn", "randn_like", "normal_functional"), _NORMAL),
-    **dict.fromkeys(("uniform", "rand", "rand_like"), _UNIFORM),
+    **dict.fromkeys(("normal", "randn", "randn_like", "normal_functional"), _normal),
+    **dict.fromkeys(("uniform", "rand", "rand_like"), _uniform),
     **dict.fromkeys(("zero", "zeros", "zeros_like", "new_zeros"), _constant(0.0)),
     **dict.fromkeys(("ones", "ones_like", "new_ones"), _constant(1.0)),
-    **dict.fromkeys(("fill", "full", "full_like", "new_full"), _FILLED),
+    **dict.fromkeys(("fill", "full", "full_like", "new_full"), _filled),
     **dict.fromkeys(
         ("empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided",
          "empty_permuted"),
@@ -273,8 +278,7 @@ RULES: Mapping[str, Rule] = {
     "erfinv": _probit, "special_erfinv": _probit,
     "clamp": _clamped, "clamp_min": _clamped, "clamp_max": _clamped, "clip": _clamped,
     "eye": _eye,
+    "constant_pad_nd": _padded,
     "cat": _joined, "stack": _joined,
 }  # fmt: skip
 """By the name without the underscore at its end."""
-
-NUMBERS_OF = frozenset({"arange", "linspace", "logspace", "tensor", "scalar_tensor", "eye"})

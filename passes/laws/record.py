@@ -62,9 +62,14 @@ def record_shapes(factory: Callable[[], object], seed: int = 0) -> Recorded:
         InitError: It makes no module, or needs to see values.
     """
     model, stores = _run_without(factory, Limits(), seed)
-    if any(lost(buffer, stores) for buffer in model.buffers()):
+    if any(_computed(tensor, stores) for tensor in (*model.parameters(), *model.buffers())):
         model, stores = _run_without(factory, Limits(constant=inf), seed)
     return _without_memory(model, stores)
+
+
+def _computed(tensor: Tensor, stores: Stores) -> bool:
+    """Whether numbers are lost that were computed of constants which had no memory."""
+    return lost(tensor, stores) and stores.read(tensor).shape is Shape.GIVEN
 
 
 def _run_without(
