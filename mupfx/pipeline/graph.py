@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from math import log2
 from typing import Any
 
+import torch
 from torch import fx, nn
 
 from mupfx.core.analysis import Analysis
@@ -22,24 +23,27 @@ from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import LoweringError
 from mupfx.passes.capture import as_it_was, on_device, unwrapped
 from mupfx.passes.fold import prepare
+from mupfx.passes.frontends.elsewhere import elsewhere
 from mupfx.passes.frontends.runnable import SIZES, runnable
 from mupfx.passes.frontends.untouched import unwritten
 from mupfx.passes.gauge import absorb
 from mupfx.passes.initialize import documented_laws
 from mupfx.passes.multipliers import made_of, module_with_output
 from mupfx.passes.rewrite.build import Source, assemble, multiplied
+from mupfx.passes.rewrite.differences import merged
 from mupfx.passes.rewrite.lockstep import Apart, lockstep, operands
-from mupfx.passes.rewrite.modes import merged
 from mupfx.passes.rewrite.module import Rewritten
 from mupfx.passes.rewrite.multiply import Insertion, Multiplier
+from mupfx.passes.rewrite.types import OTHER, Elsewhere, unexplained
 from mupfx.passes.sites import find_branch_sites
-from mupfx.pipeline.baking import fold_operand
+from mupfx.pipeline.folding import fold_operand
 from mupfx.pipeline.graph_check import check, holds
 from mupfx.pipeline.planning import Planned
 from mupfx.pipeline.regauging import lower_into
 from mupfx.tables.optimizers import FAMILIES
 
 Call = tuple[tuple[Any, ...], Mapping[str, Any]]
+TYPE = "the graph holds for a model of type"
 ENDS = (SiteKind.TIED_READOUT, SiteKind.READOUT, SiteKind.EMBEDDING)
 Lined = Mapping[fx.Node, fx.Node]
 """Node of the graph for a node that was captured."""
@@ -51,9 +55,18 @@ class Captured:
 
     source: Source
     lined: Lined
-    notes: tuple[str, ...]
-    fixed: str
+    fixed: str = ""
     """Why the graph holds for one mode alone; empty where it follows train() and eval()."""
+    told: tuple[str, ...] = ()
+
+    def noted(self, note: str) -> "Captured":
+        """The same, with one thing more to say."""
+        return replace(self, told=(*self.told, note))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the graph does not follow."""
+        return (*self.source.runnable.notes, *self.told)
 
 
 def lower_to_graph(
@@ -95,7 +108,8 @@ def _assembled(model: nn.Module, analysis: Analysis, call: Call) -> tuple[Captur
     if wrong:
         found = _captured(model, analysis, call, dynamic=False)
         module = _made(model, found)
-        found = replace(found, notes=(f"{SIZES}: {wrong}",))
+        runnable = replace(found.source.runnable, notes=(f"{SIZES}: {wrong}",))
+        found = replace(found, source=replace(found.source, runnable=runnable))
     return found, module
 
 
@@ -139,21 +153,79 @@ def require_graph(model: nn.Module, analysis: Analysis, planned: Planned) -> Non
 def _captured(model: nn.Module, analysis: Analysis, call: Call, *, dynamic: bool) -> Captured:
     """Graphs in both modes, lined up with the one that was analysed."""
     mine, lined = _lined(model, analysis, call, dynamic=dynamic)
-    tied = analysis.captured.tied
+    opened = SIZES not in str(mine.notes)
+    found = _both(model, call, Captured(Source(mine, None, analysis.captured.tied), lined))
+    training = model.training if found.fixed else True
+    return _with_types(model, call, found, training=training, dynamic=opened)
+
+
+def _both(model: nn.Module, call: Call, found: Captured) -> Captured:
+    """The graph that follows the mode, where graphs in both modes differ in constants alone."""
+    source = found.source
+    mine = source.runnable
+    opened = SIZES not in str(mine.notes)
     try:
-        other = _runnable(model, call, training=not model.training, dynamic=not mine.notes)
+        other = _runnable(model, call, training=not model.training, dynamic=opened)
     except Exception as error:  # noqa: BLE001 - whatever the exporter raises is the reason
-        return Captured(Source(mine, None, tied), lined, mine.notes, _first_line(error))
+        return replace(found, fixed=_first_line(error))
     training, inference = (mine, other) if model.training else (other, mine)
     both = merged(training.graph, inference.graph)
     if isinstance(both, Apart):
         why = f"{both.first} in training, {both.second} in inference"
-        return Captured(Source(mine, None, tied), lined, mine.notes, why)
+        return replace(found, fixed=why)
+    back = {theirs: node for node, theirs in both.pairs.items()}
+    lined = found.lined
     if not model.training:
-        back = {theirs: node for node, theirs in both.pairs.items()}
         lined = {node: back[theirs] for node, theirs in lined.items()}
     guards = tuple(dict.fromkeys((*training.guards, *inference.guards)))
-    return Captured(Source(replace(training, guards=guards), both, tied), lined, mine.notes, "")
+    runnable = replace(training, guards=guards, notes=mine.notes)
+    return replace(found, source=replace(source, runnable=runnable, merged=both), lined=lined)
+
+
+def _with_types(
+    model: nn.Module, call: Call, found: Captured, *, training: bool, dynamic: bool
+) -> Captured:
+    """What follows the type and the device of the model, as it shows elsewhere."""
+    kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}
+    dtype = next(iter(kinds)) if len(kinds) == 1 else None
+    if dtype not in OTHER:
+        return found.noted(f"{TYPE} and device as now: its parameters are of {len(kinds)} types")
+    reason = ""
+    for other in (OTHER[dtype], dtype):
+        follows = _elsewhere(
+            model, call, found.source.runnable, (dtype, other), (training, dynamic)
+        )
+        if isinstance(follows, Elsewhere):
+            told = replace(found, source=replace(found.source, elsewhere=follows))
+            return told if follows.typed else told.noted(f"{TYPE} {dtype}: {reason}")
+        reason = reason or follows
+    return found.noted(f"{TYPE} {dtype}, on the device that it is on: {reason}")
+
+
+def _elsewhere(
+    model: nn.Module,
+    call: Call,
+    runnable: Runnable,
+    dtypes: tuple[torch.dtype, torch.dtype],
+    how: tuple[bool, bool],
+) -> Elsewhere | str:
+    """Constants that are others in another type and on another device; or why they do not tell."""
+    training, dynamic = how
+    try:
+        there, moved = elsewhere(model, call, *dtypes)
+        other = _runnable(there, moved, training=training, dynamic=dynamic)
+        both = merged(runnable.graph, other.graph, casts=True)
+    except Exception as error:  # noqa: BLE001 - whatever the exporter raises is the reason
+        return _first_line(error)
+    if isinstance(both, Apart):
+        return f"{both.first} here, {both.second} elsewhere"
+    place = next(p for p, n in runnable.parameters.items() if _is_of(model, n, dtypes[0]))
+    found = Elsewhere(both.found, *dtypes, place)
+    return unexplained(found) or found
+
+
+def _is_of(model: nn.Module, name: str, dtype: torch.dtype) -> bool:
+    return model.get_parameter(name).dtype is dtype
 
 
 def _lined(

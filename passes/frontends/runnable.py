@@ -15,6 +15,7 @@ from torch import fx, nn
 from mupfx.core.runnable import Argument, Runnable
 from mupfx.errors import LoweringError
 from mupfx.passes.frontends.nest import Nest, put, together
+from mupfx.passes.frontends.regions import inline_regions
 from mupfx.passes.frontends.values import signature_of
 
 
@@ -138,6 +139,7 @@ def _runnable(
 ) -> Runnable:
     signature = exported.graph_signature
     graph = exported.graph_module.graph
+    inline_regions(graph)
     lifted = signature.inputs_to_lifted_tensor_constants
     return Runnable(
         graph=graph,

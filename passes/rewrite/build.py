@@ -8,12 +8,14 @@ from torch.fx.passes.infra.pass_manager import PassManager
 
 from mupfx.core.runnable import Runnable
 from mupfx.errors import MupfxError
+from mupfx.passes.rewrite.differences import Merged
 from mupfx.passes.rewrite.ends import GiveResult, TakeArguments
-from mupfx.passes.rewrite.modes import FollowMode, Merged
+from mupfx.passes.rewrite.modes import FollowMode
 from mupfx.passes.rewrite.module import MODE, Part, Rewritten, parts_of
 from mupfx.passes.rewrite.multiply import Insertion, Multiply
 from mupfx.passes.rewrite.own import Own
 from mupfx.passes.rewrite.sizes import Describe, RequireSizes
+from mupfx.passes.rewrite.types import Elsewhere, FollowTensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Source:
     merged: Merged | None
     """What the other mode has in common with it; None for a graph of one mode."""
     tied: Mapping[str, Sequence[str]]
+    elsewhere: Elsewhere | None = None
+    """What follows the type and device of the model; None where that is not known."""
 
 
 def assemble(model: nn.Module, source: Source) -> Rewritten:
@@ -38,6 +42,7 @@ def assemble(model: nn.Module, source: Source) -> Rewritten:
     runnable.graph.set_codegen(fx.graph.CodeGen())
     module = Rewritten(holder, runnable.graph)
     passes = [
+        *([FollowTensors(source.elsewhere)] if source.elsewhere is not None else []),
         FollowMode(source.merged.found if source.merged is not None else ()),
         RequireSizes(runnable),
         Own(runnable, source.tied),

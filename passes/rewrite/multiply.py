@@ -92,7 +92,7 @@ def times(before: fx.Node | None, operand: fx.Node, multiplier: Multiplier) -> f
 
 
 def _all_read_instead(operand: fx.Node, product: fx.Node) -> None:
-    for user in [u for u in operand.users if u is not product]:
+    for user in [u for u in operand.users if u is not product and u.target is not getattr]:
         user.replace_input_with(operand, product)
 
 
