@@ -6,34 +6,42 @@ made of. Walking back from the operand, a node is scaled only if all that read i
     q = rotary(view(linear(x, W, b)))     ->  W and b carry the multiplier
     q = split(fused(x))[0]                ->  refused: keys and values read the same weight
     y = norm(x) * gain                    ->  the gain carries it
+    y = (W * f(x)) @ V                    ->  V, or else W, or else what f is made of
 """
 
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from math import inf
 
 from torch import fx
 
 from mupfx.core.ops import constant_factor, data_inputs, holds_floats, is_pick, learned, packet
 from mupfx.core.program import Program
 from mupfx.tables.linear_ops import (
+    BILINEAR,
     DIFFERENCES,
+    FUSED_ATTENTION,
+    GATHERING,
     HOMOGENEOUS,
     JOINS,
     KEEPING,
+    MASKING,
     NORMS,
     PARTIAL,
     POOLING,
     SCALING,
+    SCATTERING,
     SUMS,
+    ZEROS,
 )
 
-CONTRACTIONS = (
-    "aten.linear", "aten.mm", "aten.bmm", "aten.matmul", "aten.addmm", "aten.baddbmm",
-    "aten.einsum", "aten.conv1d", "aten.conv2d", "aten.conv3d", "aten.conv_transpose1d",
-    "aten.conv_transpose2d", "aten.conv_transpose3d", "aten.embedding", "aten._grouped_mm",
-)  # fmt: skip
-BIASED = ("aten.linear", "aten.addmm", "aten.baddbmm")
+MOST_ATTEMPTS = 64
+"""Of ways to share a multiplier among the factors of products."""
+SAME = (0, inf, -inf)
+"""Numbers that a positive factor leaves alone."""
+Use = tuple[str, str]
+"""A node, and one of its operands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,50 +72,111 @@ def fold(program: Program | Prepared, node: str, operand: str) -> Folded:
 
     For many sites of one program, ``prepare`` it once.
     """
+    return fold_together(program, [(node, operand)])
+
+
+def fold_together(program: Program | Prepared, uses: Sequence[Use]) -> Folded:
+    """Parameters that can carry one factor on all of several operands.
+
+    Of a module that is called again every call reads the same weight, and none alone can carry it.
+    """
     graph = program if isinstance(program, Prepared) else prepare(program)
-    program, nodes = graph.program, graph.nodes
-    scaled: set[fx.Node] = {nodes[node]}
-    heap = [(-graph.order[nodes[operand]], nodes[operand])]
-    carriers: list[str] = []
-    while heap:
-        _, current = heappop(heap)
-        if current in scaled:
-            continue
-        refusal = _also_read(current, scaled, nodes[node])
-        if refusal is not None:
-            return Folded((), refusal, current.name)
-        scaled.add(current)
-        name = program.parameters.get(current.name)
-        if name is not None:
-            carriers.append(name)
-            continue
-        sources = _scaled_inputs(graph, current)
-        if sources is None:
-            return Folded((), f"{current.target} is not linear in one tensor", current.name)
-        for source in sources:
-            heappush(heap, (-graph.order[source], source))
-    shared = [name for name in carriers if _placeholders(program, name) > 1]
-    if shared:
-        return Folded((), f"{shared[0]} is used elsewhere under another name", operand)
-    return Folded(tuple(dict.fromkeys(carriers)), None, operand)
+    path: list[int] | None = []
+    first: Folded | None = None
+    for _ in range(MOST_ATTEMPTS):
+        attempt = _Attempt(graph, uses, path)
+        found = attempt.run()
+        if found.refusal is None:
+            return found
+        first = first or found
+        path = _next(attempt.taken, attempt.ways)
+        if path is None:
+            break
+    assert first is not None
+    return first
 
 
-def _also_read(node: fx.Node, scaled: Container[fx.Node], reader: fx.Node) -> str | None:
-    """Who else than ``reader``, once, and what is scaled on the way reads a value."""
-    outside = [user.name for user in node.users if user not in scaled]
-    if outside:
-        return f"{outside[0]} reads it too"
-    read: list[fx.Node] = []
-    fx.map_arg((reader.args, reader.kwargs), read.append)
-    return f"{reader.name} reads it more than once" if read.count(node) > 1 else None
+def _next(taken: Sequence[int], ways: Sequence[int]) -> list[int] | None:
+    """The choices of the next attempt: the last that has another way takes it."""
+    for i in reversed(range(len(taken))):
+        if taken[i] + 1 < ways[i]:
+            return [*taken[:i], taken[i] + 1]
+    return None
 
 
-def _placeholders(program: Program, name: str) -> int:
-    return sum(
-        1
-        for node in program.graph.nodes
-        if program.parameters.get(node.name) == name and node.users
-    )
+@dataclass(slots=True)
+class _Attempt:
+    """One walk back; where there are several ways on, it takes those that it was given."""
+
+    graph: Prepared
+    uses: Sequence[Use]
+    path: Sequence[int]
+    taken: list[int] = field(default_factory=list)
+    ways: list[int] = field(default_factory=list)
+    """How many there were wherever one was taken."""
+    scaled: set[fx.Node] = field(default_factory=set)
+    carriers: list[fx.Node] = field(default_factory=list)
+
+    def run(self) -> Folded:
+        """Until parameters are reached everywhere, or something refuses."""
+        order, nodes = self.graph.order, self.graph.nodes
+        heap = [(-order[nodes[operand]], nodes[operand]) for _, operand in self.uses]
+        heap.sort(key=lambda entry: entry[0])
+        while heap:
+            _, current = heappop(heap)
+            if current in self.scaled or packet(current) in ZEROS:
+                continue
+            refusal = self._also_read(current)
+            sources = None if refusal else self._behind(current)
+            if sources is None:
+                refusal = refusal or f"{current.target} is not linear in one tensor"
+                return Folded((), refusal, current.name)
+            self.scaled.add(current)
+            for source in sources:
+                heappush(heap, (-order[source], source))
+        return self._found()
+
+    def _behind(self, node: fx.Node) -> Sequence[fx.Node] | None:
+        if node.name in self.graph.program.parameters:
+            self.carriers.append(node)
+            return ()
+        ways = [way for way in _ways(self.graph, node) if all(map(self._is_learned, way))]
+        if not ways:
+            return None
+        if len(ways) == 1:
+            return ways[0]
+        i = self.path[len(self.taken)] if len(self.taken) < len(self.path) else 0
+        self.taken.append(i)
+        self.ways.append(len(ways))
+        return ways[i]
+
+    def _is_learned(self, node: fx.Node) -> bool:
+        return node in self.graph.learned or packet(node) in ZEROS
+
+    def _also_read(self, node: fx.Node) -> str | None:
+        """Who reads a value beside what is scaled and, once each, the sites it is an operand of."""
+        readers = [reader for reader, operand in self.uses if operand == node.name]
+        outside = [u.name for u in node.users if u not in self.scaled and u.name not in readers]
+        if outside:
+            return f"{outside[0]} reads it too"
+        for name in readers:
+            reader = self.graph.nodes[name]
+            read: list[fx.Node] = []
+            fx.map_arg((reader.args, reader.kwargs), read.append)
+            if read.count(node) > 1:
+                return f"{name} reads it more than once"
+        return None
+
+    def _found(self) -> Folded:
+        program, at = self.graph.program, self.uses[0][1]
+        names = [program.parameters[node.name] for node in self.carriers]
+        for node in program.graph.nodes:
+            name = program.parameters.get(node.name)
+            if name in names and any(user not in self.scaled for user in node.users):
+                readers = [r for r, operand in self.uses if operand == node.name]
+                if any(u not in self.scaled and u.name not in readers for u in node.users):
+                    return Folded((), f"{name} is used elsewhere under another name", at)
+        return Folded(tuple(dict.fromkeys(names)), None, at)
 
 
 def prepare(program: Program) -> Prepared:
@@ -139,44 +208,65 @@ def _looks_up(node: fx.Node, weights: set[fx.Node]) -> bool:
     return str(packet(node)) == "aten.embedding" and node.args[0] in weights
 
 
-def _scaled_inputs(graph: Prepared, node: fx.Node) -> Iterable[fx.Node] | None:
-    """Inputs that must be scaled for the result to be; None where there is no such choice."""
+def _ways(graph: Prepared, node: fx.Node) -> Iterator[Sequence[fx.Node]]:
+    """Inputs that must be scaled together for the result to be; each way to choose them."""
     op = packet(node)
-    passes = op in KEEPING | PARTIAL | POOLING | HOMOGENEOUS
+    passes = op in KEEPING | PARTIAL | POOLING | HOMOGENEOUS | GATHERING
     if passes or is_pick(node) or constant_factor(node) is not None:
-        return data_inputs(node)[:1]
-    if op in JOINS | SUMS | DIFFERENCES:
+        yield from [] if _fills(node) else [data_inputs(node)[:1]]
+    elif op in JOINS:
         sources = data_inputs(node)
-        whole = len(sources) == (len(node.all_input_nodes) if op in JOINS else 2)
-        return sources if whole else None
-    if op in SCALING:
-        return _factor(graph, node)
-    if op in NORMS:
+        if len(sources) == len(node.all_input_nodes):
+            yield sources
+    elif op in SUMS | DIFFERENCES | MASKING | SCATTERING.keys():
+        yield from _sum(node)
+    elif op in NORMS:
         affine = [n for n in node.all_input_nodes if n in graph.weights]
-        return affine or None
-    return _weight(graph, node)
+        yield from [affine] if affine else []
+    elif op in FUSED_ATTENTION:
+        yield [n for n in node.args[2:3] if isinstance(n, fx.Node)]
+    else:
+        yield from _products(graph, node)
 
 
-def _factor(graph: Prepared, node: fx.Node) -> list[fx.Node] | None:
-    """One factor of a product: the parameter, else the only one that depends on parameters."""
-    sources = [n for n in node.all_input_nodes if holds_floats(n)]
-    if len(sources) < 2:  # a square
-        return None
-    weights = [n for n in sources if n in graph.weights]
-    if str(packet(node)).startswith("aten.div"):
-        sources, weights = sources[:1], weights[:1] if weights[:1] == sources[:1] else []
-    if weights:
-        return weights[:1]
-    behind = [n for n in sources if n in graph.learned]
-    return behind if len(behind) == 1 else None
+def _fills(node: fx.Node) -> bool:
+    """Whether a pad puts a number beside the values that is another one when multiplied."""
+    values = [a for a in (*node.args[2:], node.kwargs.get("value")) if isinstance(a, int | float)]
+    return str(packet(node)) in ("aten.pad", "aten.constant_pad_nd") and any(
+        value not in SAME for value in values
+    )
 
 
-def _weight(graph: Prepared, node: fx.Node) -> list[fx.Node] | None:
-    """The weight of a contraction, with its bias."""
-    op = str(packet(node))
-    if op not in CONTRACTIONS:
-        return None
-    weights = [n for n in node.all_input_nodes if n in graph.weights]
-    biased = op in BIASED or op.startswith("aten.conv")
-    alone = len(weights) == len(node.all_input_nodes) - 1 if biased else len(weights) == 1
-    return weights if weights and alone else None
+def _sum(node: fx.Node) -> Iterator[Sequence[fx.Node]]:
+    """All terms, but for zeros."""
+    places = {**dict.fromkeys(SUMS | DIFFERENCES, (0, 1)), **SCATTERING}
+    masks = (0, 2) if str(packet(node)).startswith("aten.masked_fill") else (1, 2)
+    terms = [node.args[i] for i in places.get(packet(node), masks) if i < len(node.args)]
+    nodes = [term for term in terms if isinstance(term, fx.Node)]
+    if nodes and all(isinstance(term, fx.Node) or term in SAME for term in terms):
+        yield nodes
+
+
+def _products(graph: Prepared, node: fx.Node) -> Iterator[Sequence[fx.Node]]:
+    """One factor, parameters first, and what is added to the product."""
+    op = packet(node)
+    if op in SCALING:
+        factors, added = [n for n in node.args[:2] if isinstance(n, fx.Node)], ()
+        factors = factors[:1] if "div" in str(op) or "true_divide" in str(op) else factors
+    elif op in BILINEAR:
+        places, rest = BILINEAR[op]
+        factors = [n for i in places for n in _operands(node, i)]
+        added = tuple(n for i in rest for n in _operands(node, i))
+    else:
+        return
+    if len(set(factors)) < len(factors):  # a square
+        return
+    known = [n for n in factors if n in graph.learned and holds_floats(n)]
+    for factor in sorted(known, key=lambda n: n not in graph.weights):
+        yield [factor, *added]
+
+
+def _operands(node: fx.Node, place: int) -> list[fx.Node]:
+    found = node.args[place] if place < len(node.args) else None
+    every = found if isinstance(found, list | tuple) else [found]
+    return [n for n in every if isinstance(n, fx.Node)]

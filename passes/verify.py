@@ -10,7 +10,7 @@ from math import isclose, isfinite
 
 from torch import Tensor
 
-from mupfx.core.plan import ParameterPlan, Plan, SitePlan
+from mupfx.core.plan import ParameterPlan, Plan, SitePlan, shared_by
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import PlanError
 
@@ -83,8 +83,9 @@ def _audit(plan: Plan, carried: Sequence[tuple[str, float]] = ()) -> Iterator[Pl
 def _folded(plan: Plan) -> tuple[dict[str, float], list[str]]:
     """What folding left of each parameter's multiplier, and names that are no parameter's."""
     found: dict[str, float] = {}
-    for site in plan.sites.values():
-        for name in site.target if site.lowering == "fold" else ():
+    folded = [site for site in plan.sites.values() if site.lowering == "fold"]
+    for site in {shared_by(site): site for site in folded}.values():
+        for name in site.target:
             found[name] = found.get(name, 1.0) / site.multiplier
     return found, [name for name in found if name not in plan.parameters]
 

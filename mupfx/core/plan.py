@@ -149,6 +149,11 @@ class SitePlan:
     """Why there are none."""
 
 
+def shared_by(site: SitePlan) -> object:
+    """The same for folded sites that one multiplier serves: calls of a module that runs again."""
+    return site.kind, site.multiplier, site.target
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The whole conversion as data."""

@@ -9,16 +9,10 @@ from mupfx.core.vocabulary import SiteKind
 from mupfx.passes.bake import Part, bake, bake_use
 from mupfx.passes.fold import Folded, Prepared, fold
 from mupfx.passes.multipliers import made_of
+from mupfx.pipeline.folding import fold_operand
 from mupfx.pipeline.stored import OUTSIDE
 
 NO_OPERAND = "no value that this is made of, and nothing else, is made by parameters"
-
-
-def fold_operand(graph: Prepared, site: Site, operand: str, tied: Collection[str]) -> Folded:
-    """An embedding that a readout is tied to carries its multiplier: the readout gives it back."""
-    if site.kind is SiteKind.EMBEDDING and site.parameter is not None and site.parameter in tied:
-        return Folded((site.parameter,), None, operand)
-    return fold(graph, site.node, operand)
 
 
 def with_baked(

@@ -1,12 +1,12 @@
 """Where every site's multiplier goes: into parameters, or into a hook."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from mupfx.core.analysis import Analysis
 from mupfx.core.base import Ratios
 from mupfx.core.hyperparameters import Hyperparameters
 from mupfx.core.parametrization import Parametrization
-from mupfx.core.plan import ParameterPlan, SitePlan
+from mupfx.core.plan import ParameterPlan, SitePlan, shared_by
 from mupfx.core.program import Program
 from mupfx.core.structure import Site
 from mupfx.core.vocabulary import SiteKind
@@ -16,8 +16,9 @@ from mupfx.passes.fold import Folded, Prepared, prepare
 from mupfx.passes.gauge import absorb
 from mupfx.passes.multipliers import HookPlan, plan_input_hook, plan_output_hook
 from mupfx.passes.sites import find_branch_sites
-from mupfx.pipeline.baking import fold_operand, with_baked
+from mupfx.pipeline.baking import with_baked
 from mupfx.pipeline.choosing import chosen, ends_of, zeroed
+from mupfx.pipeline.folding import fold_sites
 from mupfx.tables.optimizers import FAMILIES
 
 
@@ -50,16 +51,20 @@ def place_sites(
     tied = {name for name, role in analysis.roles.items() if role.tied_readout}
     ends = ends_of(analysis)
     decisions = _decisions(analysis, ends, parametrization, choices)
-    for decision in chosen(analysis, decisions, ends, choices):
+    decisions = tuple(chosen(analysis, decisions, ends, choices))
+    absorbed: set[object] = set()
+    for decision, attempts in zip(decisions, fold_sites(graph, decisions, tied), strict=True):
         if outside == "graph":
             site, hook = _explicit(decision), None
         else:
-            site, hook = _place(graph, decision, tied, allow_hooks=outside == "hook")
+            site, hook = _place(graph, decision, attempts, allow_hooks=outside == "hook")
         sites[site.name], placed[site.name] = site, decision.site
         if hook is not None:
             hooks[site.name] = hook
-        for name in site.target if site.lowering == "fold" else ():
-            found[name] = absorb(found[name], decision.value, decision.power, FAMILIES)
+        if site.lowering == "fold" and shared_by(site) not in absorbed:
+            absorbed.add(shared_by(site))
+            for name in site.target:
+                found[name] = absorb(found[name], decision.value, decision.power, FAMILIES)
     sites = with_baked(graph, sites, placed, tied)
     return zeroed(analysis, graph, found, choices), sites, hooks
 
@@ -81,12 +86,11 @@ def _decisions(
 
 
 def _place(
-    graph: Prepared, decision: Decision, tied_weights: Collection[str], *, allow_hooks: bool
+    graph: Prepared, decision: Decision, attempts: list[Folded], *, allow_hooks: bool
 ) -> tuple[SitePlan, HookPlan | None]:
     site = decision.site
     if decision.value == 1.0:
         return _site_plan(decision, "none", ()), None
-    attempts = [fold_operand(graph, site, operand, tied_weights) for operand in site.operands]
     folded = next((a for a in attempts if a.refusal is None), None)
     tied = site.kind is SiteKind.TIED_READOUT and allow_hooks
     if folded is not None and not tied:

@@ -107,3 +107,35 @@ SATURATING = frozenset({aten.tanh, aten.tanh_})
 """Nonlinear, and the identity for small values: caps on logits."""
 
 MASKING = frozenset({aten.masked_fill, aten.masked_fill_, aten.where})
+
+GATHERING = frozenset(
+    {
+        aten.index, aten._unsafe_index, aten.gather, aten.take_along_dim, aten.masked_select,
+        aten.sum, aten.cumsum, aten.diag_embed, aten.tril, aten.triu, aten.diagonal, aten.unfold,
+        aten.im2col, aten.col2im, aten.pixel_shuffle, aten.pixel_unshuffle, aten.trace,
+        aten.amax, aten.amin,
+    }
+)  # fmt: skip
+"""Linear in their first operand, or nearly: what they take and add depends on the rest alone."""
+
+SCATTERING = {
+    aten.index_add: (0, 3), aten.index_add_: (0, 3), aten.scatter_add: (0, 3),
+    aten.scatter_add_: (0, 3), aten.index_put: (0, 2), aten.index_put_: (0, 2),
+    aten.slice_scatter: (0, 1), aten.select_scatter: (0, 1), aten.index_copy: (0, 3),
+    aten.lerp: (0, 1),
+}  # fmt: skip
+"""Linear in two operands together: what is written into, and what is written."""
+
+ZEROS = frozenset({aten.zeros, aten.new_zeros, aten.zeros_like})
+"""The same, whatever they are multiplied by."""
+
+BILINEAR = {
+    aten.linear: ((1, 0), (2,)), aten.mm: ((1, 0), ()), aten.bmm: ((1, 0), ()),
+    aten.matmul: ((1, 0), ()), aten.addmm: ((2, 1), (0,)), aten.baddbmm: ((2, 1), (0,)),
+    aten.einsum: ((1,), ()), aten.embedding: ((0,), ()), aten._grouped_mm: ((1, 0), ()),
+    aten.conv1d: ((1, 0), (2,)), aten.conv2d: ((1, 0), (2,)), aten.conv3d: ((1, 0), (2,)),
+    aten.conv_transpose1d: ((1, 0), (2,)), aten.conv_transpose2d: ((1, 0), (2,)),
+    aten.conv_transpose3d: ((1, 0), (2,)), aten.convolution: ((1, 0), (2,)),
+    aten.mv: ((0, 1), ()), aten.dot: ((0, 1), ()), aten.outer: ((0, 1), ()),
+}  # fmt: skip
+"""Arguments that are factors, and those that are added to the product."""

@@ -108,6 +108,51 @@ CARRIED: dict[str, tuple[set[str], Way]] = {
         {"first.weight", "first.bias"},
         lambda m, x: (torch.addmm(m.first.bias, x[0], m.first.weight.t()), m.second(x[1])),
     ),
+    "a product of two": (
+        {"first.weight", "first.bias"},
+        lambda m, x: (m.first(x) * m.second(x), m.both(x)[..., :WIDTH]),
+    ),
+    "a product whose first factor is read elsewhere": (
+        {"second.weight"},
+        lambda m, x: (m.first(x) * m.second(x), m.both(x)[..., :WIDTH] + m.first(x)),
+    ),
+    "a learned input": (
+        {"first.weight", "first.bias"},
+        lambda m, x: (m.first(m.queries), m.second(x)),
+    ),
+    "a weight that is read elsewhere": (
+        {"second.weight"},
+        lambda m, x: (
+            functional.linear(m.second(x), m.first.weight[:, :1] + m.gain), m.first(x) * m.gain,
+        ),
+    ),
+    "values of attention": (
+        {"second.weight"},
+        lambda m, x: (
+            functional.scaled_dot_product_attention(m.first(x), m.first(x), m.second(x)),
+            m.both(x)[..., :WIDTH],
+        ),
+    ),
+    "rows picked, added up and put back": (
+        {"first.weight", "first.bias"},
+        lambda m, x: (
+            x.new_zeros(2, LENGTH, WIDTH).index_add(
+                1, torch.arange(2), m.first(x)[:, torch.tensor([2, 0])].cumsum(-1)
+            ),
+            m.second(x),
+        ),
+    ),
+    "masked": (
+        {"first.weight", "first.bias", "second.weight"},
+        lambda m, x: (
+            torch.where(m.table > 0, m.first(x).masked_fill(m.table < -1, 0.0), m.second(x)),
+            m.both(x)[..., :WIDTH],
+        ),
+    ),
+    "added to nothing": (
+        {"second.weight"},
+        lambda m, x: (x.new_zeros(()) + m.second(x) + torch.zeros(WIDTH), m.first(x)),
+    ),
     "converted and dropped": (
         {"second.weight"},
         lambda m, x: (functional.dropout(m.second(x), 0.0).double().contiguous(), m.first(x).double()),
@@ -124,18 +169,25 @@ REFUSED: dict[str, tuple[str, Way]] = {
     "a tie": ("reads it too", lambda m, x: (m.first(x), functional.linear(x, m.first.weight))),
     "a nonlinearity": ("gelu", lambda m, x: (functional.gelu(m.first(x)), m.second(x))),
     "a norm without gain": ("layer_norm", lambda m, x: (m.plain(m.first(x)), m.second(x))),
-    "a square": ("mul", lambda m, x: (m.first(x) * m.first(x), m.second(x))),
+    "a square": ("reads it too", lambda m, x: (m.first(x) * m.first(x), m.second(x))),
     "a square of one": ("mul", lambda m, x: ((y := m.first(x)) * y, m.second(x))),
-    "a product of two": ("mul", lambda m, x: (m.first(x) * m.second(x), m.both(x)[..., :WIDTH])),
-    "a learned input": ("linear", lambda m, x: (m.first(m.queries), m.second(x))),
-    "a sum with a table": ("placeholder|table", lambda m, x: (m.first(x) + m.table, m.second(x))),
+    "a sum with a table": ("add", lambda m, x: (m.first(x) + m.table, m.second(x))),
     "a difference with a number": ("sub", lambda m, x: (m.first(x) - 1, m.second(x))),
-    "a difference with the input": ("reads it too", lambda m, x: (m.first(x) - x.mean(), m.second(x))),
+    "a difference with the input": ("sub", lambda m, x: (m.first(x) - x.mean(), m.second(x))),
     "a sum with a number": ("add", lambda m, x: (m.first(x) + 1, m.second(x))),
     "a sum with one constant": ("add", lambda m, x: (m.second(x) + torch.tensor(2.0), m.first(x))),
     "a bias that is data": (
         "addmm",
         lambda m, x: (torch.addmm(x[0, :, :1], x[0], m.second.weight.t()), m.first(x[1])),
+    ),
+    "masked by a number": (
+        "masked_fill", lambda m, x: (m.first(x).masked_fill(m.table > 0, -9.0), m.second(x)),
+    ),
+    "padded by a number": (
+        "pad", lambda m, x: (functional.pad(m.first(x), (1, 1), value=1.0), m.both(x)[..., :WIDTH + 2]),
+    ),
+    "read by what the site multiplies it with": (
+        "reads it too", lambda m, x: (x[0, :, :1] * m.gain, m.gain.expand(4, WIDTH)),
     ),
     "unit length": ("reads it too", lambda m, x: (functional.normalize(m.first(x), dim=-1), m.second(x))),
 }  # fmt: skip
