@@ -149,6 +149,16 @@ def test_values_depend_on_the_seed_alone() -> None:
     assert not torch.equal(one["place.weight"], other["place.weight"])
 
 
+def test_is_what_init_draws() -> None:
+    """A converted model that is initialised anew from a seed is the one that is built from it."""
+    torch.manual_seed(0)
+    converted = mupfx.convert(lambda: model(64), IDS, base=lambda: model(16))
+    mupfx.init_(converted, seed=5, keep=["blocks.*.decay"])
+    other = built(seed=5).state_dict()
+    for name, value in converted.state_dict().items():
+        assert torch.equal(value, other[name]), name
+
+
 def test_trains() -> None:
     made = built().train()
     optimizer = mupfx.optimizer(torch.optim.AdamW, made, lr=1e-2)
