@@ -18,7 +18,7 @@ from mupfx.exports.outputs import flat, largest_error, plain
 from mupfx.exports.parcel import Artefact, Call, Parcel
 from mupfx.exports.place import beside, files_of
 from mupfx.passes.capture import check_signature, tied, unwrapped
-from mupfx.passes.frontends.untouched import untouched
+from mupfx.passes.frontends.untouched import untouched, unwritten
 from mupfx.pipeline.configuring import configured
 from mupfx.pipeline.shipping import Stock, own_copy, stock_copy, untied
 from mupfx.tables.export_tolerances import COARSEST, TOLERANCES
@@ -153,7 +153,7 @@ def _error(model: nn.Module, artefact: Artefact, call: Call) -> float:
     """How far what was written is from its source."""
     wanted = _run(model, call)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), unwritten():
             found = artefact.run(call)
     except Exception as error:
         raise ExportError("what was written does not run", found=_line(error)) from error
@@ -180,7 +180,7 @@ def _require(error: float, tolerance: float, order: Order) -> None:
 
 def _run(model: nn.Module, call: Call) -> Sequence[Tensor]:
     """The source's output in evaluation mode; it is left as it was."""
-    with untouched(model), torch.no_grad():
+    with untouched(model), torch.no_grad(), unwritten():
         output = flat(plain(model.eval()(*call.args, **call.kwargs)))
     if not output:
         raise ExportError(

@@ -14,11 +14,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, fx
 from torch.export import ExportedProgram
-from torch.export.graph_signature import OutputKind
 from torch.utils import _pytree as pytree
 
 from mupfx.core.plan import Plan
-from mupfx.errors import ExportError
 from mupfx.exports.code.blocks import without_identities
 from mupfx.exports.code.interpreted import interpreted, multipliers
 from mupfx.exports.code.labels import Label, label_of, labels, marked, named
@@ -88,13 +86,6 @@ def _imported(path: Path) -> ModuleType:
 def _stored(program: ExportedProgram) -> dict[str, str]:
     """Placeholders of parameters, buffers and constants, with their names in the file."""
     signature = program.graph_signature
-    kinds = {spec.kind for spec in signature.output_specs}
-    if kinds != {OutputKind.USER_OUTPUT}:
-        raise ExportError(
-            "the model writes to its buffers as it runs, and a function has none",
-            found=", ".join(sorted(kind.name.lower() for kind in kinds)),
-            hint='format="pt2" keeps them',
-        )
     return {
         **signature.inputs_to_parameters,
         **signature.inputs_to_buffers,
