@@ -9,6 +9,7 @@ so ``x`` is one of 2^24 odd multiples of 2^-24 in (-1, 1), and its law's value i
 nearest even, to the dtype of the tensor. Words are kept in int64, of which the low 32 bits count.
 """
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -27,13 +28,16 @@ LARGEST: Mapping[torch.dtype, float] = {torch.float8_e4m3fn: 448.0}
 def fill(segment: Segment, key: int) -> None:
     """Write every element of a segment."""
     if segment.draw.kind is Kind.CONSTANT:
-        put(
-            segment.out,
-            torch.full((), segment.draw.shift, dtype=torch.float32, device=segment.out.device),
-        )
+        fill_one(segment)
         return
     for piece in segment.pieces(4 * GROUPS):
         put(piece.out, _consecutive(piece, key) if _in_one_run(piece) else _scattered(piece, key))
+
+
+def fill_one(segment: Segment) -> None:
+    """Write the one value of a constant."""
+    most = LARGEST.get(segment.out.dtype, math.inf)
+    segment.out.fill_(min(max(segment.draw.shift, -most), most))
 
 
 def put(out: Tensor, values: Tensor) -> None:

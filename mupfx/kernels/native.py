@@ -35,7 +35,11 @@ def available(device: torch.device) -> bool:
 
 def fill(segments: Sequence[Segment], key: int) -> None:
     """Write every element of segments on the CPU."""
-    pieces = [piece for segment in segments for piece in segment.pieces(CHUNK)]
+    drawn = [segment for segment in segments if segment.draw.kind is not Kind.CONSTANT]
+    for segment in segments:
+        if segment.draw.kind is Kind.CONSTANT:
+            eager.fill_one(segment)
+    pieces = [piece for segment in drawn for piece in segment.pieces(CHUNK)]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for _ in pool.map(partial(_fill, key=key), pieces):
             pass  # an error of a thread is raised here
@@ -43,9 +47,6 @@ def fill(segments: Sequence[Segment], key: int) -> None:
 
 def _fill(segment: Segment, key: int) -> None:
     out, draw = segment.out, segment.draw
-    if draw.kind is Kind.CONSTANT:
-        eager.fill(segment, key)
-        return
     single = (
         out
         if out.dtype is torch.float32
