@@ -18,11 +18,13 @@ from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import Plan
 from mupfx.errors import InitError, MupfxError
+from mupfx.kernels.draw import Draw
 from mupfx.passes.advice import advise
 from mupfx.passes.groups import absolute, build_groups, check_ratios, construct, reject_stepped
 from mupfx.passes.groups import scaled as scaled_per_group
 from mupfx.passes.laws import record_shapes
 from mupfx.passes.preflight import preflight
+from mupfx.pipeline import emitting
 from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import Base, made_by, read_base, write_base
 from mupfx.pipeline.building import (
@@ -52,6 +54,7 @@ __all__ = [
     "compare",
     "convert",
     "dump",
+    "emit",
     "explain_parametrization",
     "export",
     "optimizer",
@@ -263,6 +266,31 @@ def build(  # noqa: PLR0913 - each is an answer that only the user can give
     lower_into(made.model, planned, gauge, exact=exact)
     memory = Memory(torch.device(device), shard, seed, nested)
     return cast("Model", materialise(made.model, made, memory))
+
+
+def emit(
+    model: nn.Module, folder: str | Path, *, laws: Mapping[str, Draw] | None = None
+) -> tuple[Path, ...]:
+    """Write the starting values of a converted model as a program that needs no mupfx.
+
+    ``init_kernels.py`` holds a table of the model's laws, the Triton kernel and the same in torch.
+    Run, it writes a state dict; its ``init_(model, seed=0)`` fills a model, sharded or not. Values
+    are those of ``mupfx.init_``. ``plan.json`` and ``param_groups.json`` are written beside it.
+
+    Args:
+        model: Converted, or built; the meta device is enough: ``build(..., device="meta")``.
+        folder: Where the three files go.
+        laws: As for ``init_``.
+
+    Returns:
+        The files.
+
+    Raises:
+        ExportError: The folder cannot be written.
+        InitError: A parameter is not drawn by a law of the kernels.
+        PlanError: The model was not converted.
+    """
+    return emitting.emit(model, Path(folder), laws or {})
 
 
 def suggest(analysis: Analysis) -> tuple[Advice, ...]:

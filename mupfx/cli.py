@@ -132,6 +132,32 @@ def export(  # noqa: PLR0913 - one a flag
 
 
 @app.command()
+def emit(  # noqa: PLR0913 - one a flag
+    target: options.Target,
+    *,
+    out: options.EmitOut,
+    arg: options.Arguments = None,
+    inputs: options.Inputs = None,
+    base: options.Base = None,
+    base_arg: options.BaseArguments = None,
+    base_depth: options.BaseDepth = None,
+    grow: options.GrowBy = Grow.HEADS,
+    override: options.Overrides = None,
+    parametrization: options.Rules = "mup",
+    hyper: options.Choices = None,
+    init: options.Laws = None,
+    strict: options.Strict = True,
+    hooks: options.Hooks = True,
+    as_json: options.Json = False,
+) -> None:
+    """Write a model's starting values as a program of Triton and torch, for use without mupfx."""
+    from mupfx.commands.emit import emit as run  # noqa: PLC0415 - torch
+
+    subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
+    run(subject, Wish(parametrization, init, strict, hooks, hyper), out, as_json=as_json)
+
+
+@app.command()
 def explain(  # noqa: PLR0913 - one a flag
     parameter: Annotated[
         str,

@@ -176,6 +176,14 @@ Tolerance = Annotated[
         help="Largest relative error to accept; else that of the format and dtype.",
     ),
 ]
+EmitOut = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Folder for init_kernels.py, plan.json and param_groups.json.",
+    ),
+]
 PlanFile = Annotated[
     Path | None, typer.Option("--plan", metavar="FILE", help="A plan.json written by convert.")
 ]

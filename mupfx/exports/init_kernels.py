@@ -59,9 +59,9 @@ table      {hash}
 """
 '''
 ROWS = """\
-# Shape, dtype, law: its kind, then scale, shift, middle, spread, low and high as far as needed, for
-# which see Draw. Then parts that have laws of their own, as boxes: by dimension the first entry, how
-# many, and the step between them. Then another parameter whose numbers these are.
+# Shape, dtype, law: its kind, then scale, shift, middle, spread, low, high, as needed: see Draw.
+# Then parts that have laws of their own, as boxes: by dimension the first entry, how many, the step
+# between them. Then another parameter whose numbers these are.
 TABLE = {"""
 
 

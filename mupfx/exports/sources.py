@@ -35,9 +35,8 @@ class Piece:
     @property
     def start(self) -> int:
         """Its first line."""
-        return min(
-            [self.node.lineno, *(d.lineno for d in getattr(self.node, "decorator_list", ()))]
-        )
+        decorators: list[ast.expr] = getattr(self.node, "decorator_list", [])
+        return min([self.node.lineno, *(d.lineno for d in decorators)])
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -55,24 +55,46 @@ def redraw(model: nn.Module, wishes: Wishes, *, seed: int, nested: bool) -> None
         PlanError: The model was not converted.
     """
     module, conversion = converted(model)
-    rows, tensors = conversion.plan.parameters, parameters_of(module)
-    given = _given(wishes.laws, tensors)
-    kept = _matched(wishes.keep, tensors) - set(given)
-    planned: dict[str, Drawn] = {}
-    for name, tensor in tensors.items():
+    for name, tensor in parameters_of(module).items():
         require_values(tensor, name)
-        if name not in kept and name not in given:
-            law = _planned(conversion, rows.get(name), name, tensor)
-            planned[name] = _zeroed(law, _padding(module, name, tensor))
-    starts = {
-        name: _start(rows.get(name), draw, tensors[name], _padding(module, name, tensors[name]))
-        for name, draw in given.items()
-    }
-    start_({name: tensors[name] for name in starts}, starts, seed=seed, nested=nested)
+    settled = settle(module, conversion, wishes)
+    tensors, given, planned = settled.tensors, settled.given, settled.planned
+    start_({name: tensors[name] for name in given}, given, seed=seed, nested=nested)
     stored = _without_factors(conversion.plan)
     mine = {name: tensors[name] for name in planned}
     initialise(mine, Starts(planned), stored, seed=seed, nested=nested)
     _finish(module, conversion)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How parameters start, by name."""
+
+    tensors: Mapping[str, Tensor]
+    given: Mapping[str, Start]
+    """By laws of the user's."""
+    planned: Mapping[str, Drawn]
+    """By laws of stored values; what is kept is in neither."""
+
+
+def settle(module: nn.Module, conversion: Conversion, wishes: Wishes) -> Settled:
+    """Choose the law of every parameter; no value is written.
+
+    Raises:
+        InitError: How a parameter starts is not known.
+    """
+    rows, tensors = conversion.plan.parameters, parameters_of(module)
+    given = _given(wishes.laws, tensors)
+    kept = _matched(wishes.keep, tensors) - set(given)
+    planned: dict[str, Drawn] = {}
+    for name in (name for name in tensors if name not in kept and name not in given):
+        law = _planned(conversion, rows.get(name), name, tensors[name])
+        planned[name] = _zeroed(law, _padding(module, name, tensors[name]))
+    starts = {
+        name: _start(rows.get(name), draw, tensors[name], _padding(module, name, tensors[name]))
+        for name, draw in given.items()
+    }
+    return Settled(tensors, starts, planned)
 
 
 def _start(row: ParameterPlan | None, draw: Draw, tensor: Tensor, padding: Iterator[Box]) -> Start:

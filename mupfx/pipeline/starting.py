@@ -26,7 +26,7 @@ class Starts:
 
     drawn: Mapping[str, Drawn]
     values: Mapping[str, Tensor] = field(default_factory=dict)
-    """Of those that no law gives."""
+    """Of those that no law gives, and of buffers."""
 
 
 def initialise(
@@ -49,21 +49,22 @@ def initialise(
     for name, tensor in tensors.items():
         init, law = inits.get(name), starts.drawn.get(name)
         factor = 1.0 if init is None else init.factor
-        here = init is None and name in starts.values
-        if law is not None and not here and tensor.is_floating_point() and _by_kernel(law):
-            rows[name] = _start(tensor, affine(law, factor), zeros_of(tensor, init))
+        law = None if law is None else affine(law, factor)
+        computed = name in starts.values and (init is None or law is None or not placed(law))
+        if law is not None and not computed and tensor.is_floating_point() and _by_kernel(law):
+            rows[name] = _start(tensor, law, zeros_of(tensor, init))
+            continue
+        if computed:
+            _place(tensor, starts.values[name], factor)
         else:
-            whole = _whole(name, tensor, starts, seed)
-            _place(tensor, whole, factor)
-            _clear(tensor, zeros_of(tensor, init))
+            _place(tensor, _whole(name, tensor, law, seed))
+        _clear(tensor, zeros_of(tensor, init))
     start_({name: tensors[name] for name in rows}, rows, seed=seed, nested=nested)
 
 
-def start_of(tensor: Tensor, law: Drawn, init: InitPlan) -> Start | None:
-    """How a parameter starts; None where the kernels have no such law."""
-    if not _by_kernel(law):
-        return None
-    return _start(tensor, affine(law, init.factor), zeros_of(tensor, init))
+def start_of(tensor: Tensor, law: Drawn, init: InitPlan | None) -> Start | None:
+    """How a parameter starts by a law of stored values; None where the kernels have no such law."""
+    return _start(tensor, law, zeros_of(tensor, init)) if _by_kernel(law) else None
 
 
 def _by_kernel(law: Drawn) -> bool:
@@ -111,11 +112,8 @@ def _along(tensor: Tensor, dim: int, entries: tuple[int, int, int]) -> Box:
     return tuple(entries if d == dim else (0, n, 1) for d, n in enumerate(tensor.shape))
 
 
-def _whole(name: str, tensor: Tensor, starts: Starts, seed: int) -> Tensor:
+def _whole(name: str, tensor: Tensor, law: Drawn | None, seed: int) -> Tensor:
     """All values of a parameter that the kernels have no law for."""
-    law = starts.drawn.get(name)
-    if name in starts.values:
-        return starts.values[name]
     if law is not None and law.shape is Shape.CONSTANT and not law.parts:
         return torch.full(tensor.shape, law.location, dtype=tensor.dtype, device="cpu")
     if law is None or law.shape not in _MADE or law.parts:
@@ -127,7 +125,7 @@ def _whole(name: str, tensor: Tensor, starts: Starts, seed: int) -> Tensor:
     return _MADE[law.shape](law, tuple(tensor.shape), law.like or name, seed).mul_(law.scale)
 
 
-def _place(tensor: Tensor, whole: Tensor, factor: float) -> None:
+def _place(tensor: Tensor, whole: Tensor, factor: float = 1.0) -> None:
     with torch.no_grad():
         for out, part in shares(tensor):
             sizes = zip(part.offsets, out.shape, strict=True)
@@ -153,8 +151,8 @@ def _orthogonal(_: Drawn, shape: tuple[int, ...], name: str, seed: int) -> Tenso
     normal = _normal(shape, name, seed).flatten(1)
     upright = normal if normal.shape[0] >= normal.shape[1] else normal.T
     matrix, triangle = torch.linalg.qr(upright)
-    matrix = matrix * triangle.diagonal().sign()
-    return (matrix if upright is normal else matrix.T).reshape(shape)
+    made: Tensor = matrix * triangle.diagonal().sign()
+    return (made if upright is normal else made.T).reshape(shape)
 
 
 def _sparse(law: Drawn, shape: tuple[int, ...], name: str, seed: int) -> Tensor:
