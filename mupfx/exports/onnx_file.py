@@ -54,7 +54,7 @@ def _required(name: str) -> ModuleType:
             "ONNX needs packages that are not there",
             expected=", ".join(NEEDED),
             found=f"no {error.name}",
-            hint="pip install 'mupfx[onnx]'",
+            hint=f"pip install {' '.join(NEEDED)}",
         ) from error
 
 
