@@ -24,7 +24,6 @@ from mupfx.passes.groups import absolute, build_groups, check_ratios, construct,
 from mupfx.passes.groups import scaled as scaled_per_group
 from mupfx.passes.laws import record_shapes
 from mupfx.passes.preflight import preflight
-from mupfx.pipeline import emitting
 from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import Base, made_by, read_base, write_base
 from mupfx.pipeline.building import (
@@ -290,7 +289,9 @@ def emit(
         InitError: A parameter is not drawn by a law of the kernels.
         PlanError: The model was not converted.
     """
-    return emitting.emit(model, Path(folder), laws or {})
+    from mupfx.pipeline.emitting import emit as run  # noqa: PLC0415 - its writers need more
+
+    return run(model, Path(folder), laws or {})
 
 
 def suggest(analysis: Analysis) -> tuple[Advice, ...]:
