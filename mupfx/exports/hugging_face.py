@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mupfx.errors import ExportError
 from mupfx.exports.outputs import flat, plain
-from mupfx.exports.parcel import Artefact, Call, Parcel
+from mupfx.exports.parcel import Artefact, Call, Parcel, device_of
 from mupfx.exports.quiet import quiet
 
 TIE = "tie_word_embeddings"
@@ -33,7 +33,7 @@ def write_hugging_face(parcel: Parcel, folder: Path) -> Artefact:
     with quiet():
         model.save_pretrained(folder)
         read = type(model).from_pretrained(folder, dtype="auto", local_files_only=True).eval()
-    read = read.to(next(model.parameters()).device)
+    read = read.to(device_of(model))
 
     def run(call: Call) -> list[Tensor]:
         return flat(plain(read(*call.args, **call.kwargs)))

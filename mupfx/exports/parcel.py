@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from mupfx.core.plan import Plan
@@ -45,6 +46,11 @@ class Artefact:
     calls: tuple[Call, ...] = ()
     """Of other sizes than the example, where those may change."""
     notes: tuple[str, ...] = field(default=())
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model is."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 Writer = Callable[[Parcel, Path], Artefact]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mupfx.errors import ExportError
 from mupfx.exports.outputs import flat, plain
-from mupfx.exports.parcel import Artefact, Call, Parcel
+from mupfx.exports.parcel import Artefact, Call, Parcel, device_of
 
 Weights = Mapping[str, Any]
 
@@ -43,7 +43,7 @@ def write_safetensors(parcel: Parcel, path: Path) -> Artefact:
             )
     apart = {name: value.detach().clone().contiguous() for name, value in tensors.items()}
     save_file(apart, path, metadata={"format": "pt"})
-    return _read_back(parcel, lambda: load_file(path))
+    return _read_back(parcel, lambda: load_file(path, str(device_of(parcel.model))))
 
 
 def _read_back(parcel: Parcel, load: Callable[[], Weights]) -> Artefact:

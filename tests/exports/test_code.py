@@ -99,6 +99,12 @@ def test_a_graph_keeps_its_multipliers_and_paths(tmp_path: Path) -> None:
     assert texts[0].replace("    # head\n    mul", "    mul") == texts[1].replace(
         "    # head\n    linear_2", "    linear_2"
     )
+    weights = [
+        torch.load(mupfx.export(model, tmp_path / f"{name}.pt", TOKENS).path)
+        for name, model in (("eager", eager), ("graph", graph))
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def test_it_trains_as_the_source_does(tmp_path: Path) -> None:
@@ -137,11 +143,53 @@ def test_buffers_keywords_and_containers(tmp_path: Path) -> None:
     done = mupfx.export(Several(), tmp_path / "net", args, kwargs, format="python")
     model = written(done.path / "model.py")
     assert dict(model.named_buffers()).keys() == {"shift"}
-    output = model(*args, **kwargs)
+    output = model(*args, kwargs["mask"])
     wanted = Several().eval()(*args, **kwargs)
     assert output["all"][1] is None
     assert torch.equal(output["all"][0], wanted["all"][0])
     assert torch.equal(output["all"][2][1], wanted["all"][2][1])
+
+
+class Named(nn.Module):
+    """An input with a name that the file has for something else, a flag, and regions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, w: Tensor, double: bool = False, *, lambda_: Tensor | None = None) -> Tensor:  # noqa: FBT001, FBT002
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = self.layer(w)
+        with torch.autocast("cpu", enabled=False):
+            out: Tensor = self.layer(y.float())
+        return out * 2 if double else out
+
+
+def test_names_flags_and_regions(tmp_path: Path) -> None:
+    args = (torch.ones(2, 4), True)
+    done = mupfx.export(Named(), tmp_path / "net", args, format="python")
+    assert done.error == 0
+    assert body(done.path) == snapshot("""\
+def forward(w, w_1):
+    \"\"\"The whole model.\"\"\"
+    with torch.autocast('cpu', dtype=torch.bfloat16, enabled=True, cache_enabled=False):
+        # layer
+        linear = F.linear(w_1, w["layer.weight"], w["layer.bias"])
+        region = (linear,)
+    # layer
+    part = region[0]
+    # itself
+    with torch.autocast('cpu', dtype=torch.bfloat16, enabled=False, cache_enabled=False):
+        to = part.to(torch.float32)
+        # layer
+        linear_1 = F.linear(to, w["layer.weight"], w["layer.bias"])
+        region_1 = (linear_1,)
+    # layer
+    part_1 = region_1[0]
+    # itself
+    mul = part_1 * 2
+    return mul\
+""")
 
 
 class Counting(nn.Module):

@@ -24,7 +24,7 @@ from mupfx.exports.code.scope import Source
 from mupfx.exports.code.template import TEMPLATE
 from mupfx.exports.code.text import comment, functions
 from mupfx.exports.outputs import flat
-from mupfx.exports.parcel import Artefact, Call, Parcel
+from mupfx.exports.parcel import Artefact, Call, Parcel, device_of
 from mupfx.exports.program import Traced, input_names, trace
 
 MODEL, WEIGHTS = "model.py", "weights.safetensors"
@@ -49,13 +49,11 @@ def write_python(parcel: Parcel, folder: Path) -> Artefact:
     save_file(_values(program, stored, parcel.tied), folder / WEIGHTS, metadata={"format": "pt"})
     (folder / MODEL).write_text(_text(parcel, program, stored, known), encoding="utf-8")
     module = _imported(folder / MODEL)
-    model = module.load().eval()
-    names = input_names(program)
+    model = module.load().eval().to(device_of(parcel.model))
 
     def run(call: Call) -> list[Tensor]:
         leaves = pytree.tree_leaves((call.args, dict(call.kwargs)))
-        given = zip(names, leaves, strict=True)
-        return flat(model(**{name: leaf for name, leaf in given if isinstance(leaf, Tensor)}))
+        return flat(model(*(leaf for leaf in leaves if isinstance(leaf, Tensor))))
 
     return Artefact(run, traced.calls, (traced.note, f"{len(known)} multipliers by name"))
 
@@ -128,7 +126,7 @@ def _text(
     source = Source(
         program.graph_module, {nodes[place]: name for place, name in stored.items()}, numbers
     )
-    inputs = {nodes[name]: name for name in input_names(program) if name in nodes}
+    inputs = {nodes[name]: name for name in _inputs(program)}
     made = functions(graph, source, inputs, lambda names: _result(program, names))
     buffers = {name for name in stored.values() if name not in _parameters(program)}
     return TEMPLATE.format(

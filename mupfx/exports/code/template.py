@@ -50,9 +50,9 @@ class Model(nn.Module):
             owner = owner.get_submodule(part)
         return owner, own
 
-    def forward(self, *args: Tensor, **kwargs: Tensor) -> Any:
+    def forward(self, *inputs: Tensor) -> Any:
         weights = dict(self.named_parameters(remove_duplicate=False))
-        return forward(weights | dict(self.named_buffers()), *args, **kwargs)
+        return forward(weights | dict(self.named_buffers()), *inputs)
 
 
 def load(path: str | Path = Path(__file__).with_name("weights.safetensors")) -> Model:
@@ -71,7 +71,7 @@ def random_input(dtype: str, sizes: tuple[int, ...], below: int) -> Tensor:
 def main() -> None:
     """Run the model on random inputs, and print the shapes of what it returns."""
     with torch.no_grad():
-        output = load()(**{{name: random_input(*like) for name, like in INPUTS.items()}})
+        output = load()(*(random_input(*like) for like in INPUTS.values()))
     print(torch.utils._pytree.tree_map(lambda x: tuple(x.shape), output))
 
 
