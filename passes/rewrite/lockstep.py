@@ -50,6 +50,8 @@ def lockstep(
             does nothing there, with what is cast.
     """
     pairs: dict[fx.Node, fx.Node] = {}
+    for node in every_node(first):
+        node.meta.pop(IDLE, None)
     left, right = list(ops(first)), list(ops(second))
     if uncast is None:
         left, right = _without_idle_casts(left, right)

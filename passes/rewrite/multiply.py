@@ -16,7 +16,7 @@ from torch.fx.passes.infra.pass_base import PassBase, PassResult
 aten = torch.ops.aten
 
 META = "multiplier"
-GAUGE = "the effective weight over the stored one"
+GAUGE = "gauge, the effective weight over the stored one"
 
 
 @dataclass(frozen=True, slots=True)

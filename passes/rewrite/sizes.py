@@ -22,6 +22,8 @@ from mupfx.passes.rewrite.rows import KEPT
 aten = torch.ops.aten
 
 Sizes = tuple[int | None, ...]
+FIXED = re.compile(r"L\['leaves'\]\[\d+\]\.size\(\)\[\d+\] == \d+")
+"""A guard that says no more than the sizes that are required anyway."""
 SYMBOL = re.compile(r"\b[su]\d+\b")
 
 OPERATORS: Mapping[type[ast.AST], Any] = {
@@ -84,17 +86,27 @@ class RequireSizes(PassBase):
         first = next(node for node in graph.nodes if node.op != "placeholder")
         with graph.inserting_before(first):
             for leaf, path in zip(leaves, self.paths, strict=True):
-                sizes = tuple(d if isinstance(d, int) else None for d in leaf.meta["val"].shape)
+                sizes = tuple(_fixed(d) for d in leaf.meta["val"].shape)
                 if any(size is not None for size in sizes):
                     graph.create_node(
                         "call_function", require_sizes, (leaf, sizes, path),
                         name=f"{path}_sizes",
                     )  # fmt: skip
+            nodes_of = _Guard(graph, leaves)
             for guard in self.guards:
-                condition = _Guard(graph, leaves).visit(ast.parse(guard, mode="eval").body)
+                if FIXED.fullmatch(guard):
+                    continue
+                condition = nodes_of.visit(ast.parse(guard, mode="eval").body)
                 said = _said(guard, self.paths)
                 graph.create_node("call_function", require, (condition, said), name="sizes_hold")
         return PassResult(graph_module, modified=True)
+
+
+def _fixed(size: int | torch.SymInt) -> int | None:
+    """A size that is always the same; None for one that is open."""
+    if isinstance(size, int):
+        return size
+    return int(size) if size.node.expr.is_number else None
 
 
 def _said(guard: str, paths: Sequence[str]) -> str:
@@ -113,6 +125,7 @@ class _Guard:
     def __init__(self, graph: fx.Graph, leaves: Sequence[fx.Node]) -> None:
         self.graph = graph
         self.leaves = leaves
+        self.sizes: dict[tuple[int, int], fx.Node] = {}
 
     def visit(self, tree: ast.AST) -> Any:
         """The value of an expression: a node, or a number."""
@@ -165,10 +178,12 @@ class _Guard:
         leaf = call.func.value
         if not isinstance(leaf, ast.Subscript) or call.func.attr != "size":
             raise UnreadableGuardError(ast.unparse(tree))
-        node = self.leaves[ast.literal_eval(leaf.slice)]
-        return self.graph.create_node(
-            "call_function", aten.sym_size.int, (node, dim), name="sym_size"
-        )
+        place = ast.literal_eval(leaf.slice), dim
+        if place not in self.sizes:
+            self.sizes[place] = self.graph.create_node(
+                "call_function", aten.sym_size.int, (self.leaves[place[0]], dim), name="sym_size"
+            )
+        return self.sizes[place]
 
 
 class Describe(PassBase):
