@@ -9,6 +9,7 @@ numba fuses no multiplication with an addition unless asked, so bits are those o
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import numba
@@ -38,8 +39,12 @@ ODD, UNUSED = np.int32(1), np.int32(7)
 
 
 def compiled(function: Function) -> Function:
-    """Machine code that runs without Python's lock, kept on disk between processes."""
-    return cast("Function", numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    """Machine code that runs without Python's lock; kept on disk, where a folder can be written."""
+    compiler = partial(numba.njit, nogil=True, error_model="numpy")
+    try:
+        return cast("Function", compiler(cache=True)(function))
+    except RuntimeError:
+        return cast("Function", compiler()(function))
 
 
 @compiled
