@@ -20,6 +20,7 @@ from mupfx.core.plan import Plan
 from mupfx.errors import InitError, MupfxError
 from mupfx.kernels.draw import Draw
 from mupfx.passes.advice import advise
+from mupfx.passes.capture import unwrapped
 from mupfx.passes.groups import absolute, build_groups, check_ratios, construct, reject_stepped
 from mupfx.passes.groups import scaled as scaled_per_group
 from mupfx.passes.laws import record_shapes
@@ -180,11 +181,12 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     request = Request(table, read_base(base), strict, hooks, laws, choices, keep, lowering, drawn)
     options = _growing(table, base_depth, grow, overrides)
     call = tuple(_positional(args)), kwargs or {}
-    analysis = run_analysis(model, *call, request.base, options)
-    planned = make_plan(model, analysis, request)
+    inner = model if lowering == "graph" else unwrapped(model)[0]
+    analysis = run_analysis(inner, *call, request.base, options)
+    planned = make_plan(inner, analysis, request)
     if lowering == "graph":
         return lower_to_graph(model, (analysis, planned), call, gauge, exact=exact)  # type: ignore[return-value]
-    lower_into(model, planned, gauge, exact=exact)
+    lower_into(inner, planned, gauge, exact=exact)
     return model
 
 

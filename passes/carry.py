@@ -15,9 +15,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mupfx.core.conversion import MULTIPLIERS
 from mupfx.errors import LoweringError
 
-MULTIPLIERS = "_mupfx_multipliers"
 _ORIGINAL = "_mupfx_original"
 
 

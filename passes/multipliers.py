@@ -6,8 +6,9 @@ A hook is an ordinary forward hook whose callable is plain data, so that deepcop
     lm_head (tied):   input * 0.25           c_attn (fused):   output[..., 0:64 of 192] * 0.5
 """
 
+import warnings
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -16,9 +17,10 @@ import torch
 from torch import fx, nn
 from torch._ops import OpOverload
 
+from mupfx.core.conversion import MULTIPLIERS
 from mupfx.core.ops import data_inputs, holds_floats, is_pick, packet
 from mupfx.core.program import Program, module_of, shape_of
-from mupfx.errors import ModelError
+from mupfx.errors import ModelError, MupfxWarning
 from mupfx.tables.linear_ops import CASTS, JOINS, KEEPING, PARTIAL, SCALING, SUMS
 
 
@@ -265,22 +267,50 @@ def remove(model: nn.Module) -> None:
                 del hooks[key]
 
 
-def tell_apart(model: nn.Module, hooked: str) -> None:
-    """Let ``torch.compile`` see that a module has a hook.
+class Watched(OrderedDict[str, Any]):
+    """What a module keeps its children in, where one of them carries a multiplier.
 
-    Code compiled for a model without hooks is used again for another of its class: whether there
-    are hooks now is not asked, but what kind of dict holds its parts is.
+    ``torch.compile`` asks for its class, and not for hooks, before it takes code that it compiled
+    for another model; and what takes the place of such a child, as adapters do, is warned of.
     """
-    _set_kind(model, hooked, OrderedDict)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """As of any dict; with a warning where a multiplier is wrapped."""
+        old = self.get(name)
+        wrapped = isinstance(value, torch._dynamo.OptimizedModule) or value is old
+        if isinstance(old, nn.Module) and not wrapped and carries(old):
+            warnings.warn(
+                f"`{name}` carries a multiplier, and a {type(value).__name__} takes its place: "
+                "what is added to its weight from outside, such as a merged adapter, is multiplied "
+                "as well or lost; mupfx.to_standard(model) before that leaves no multiplier",
+                MupfxWarning,
+                stacklevel=3,
+            )
+        super().__setitem__(name, value)
 
 
-def undo_tell_apart(model: nn.Module, hooked: str) -> None:
-    """The same, back to the dicts that modules have."""
-    _set_kind(model, hooked, dict)
+def carries(module: nn.Module) -> bool:
+    """Whether a module has a hook of ours, or hands out a parameter multiplied."""
+    hooks = (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+    return MULTIPLIERS in vars(module) or any(
+        isinstance(h, ScaleInput | ScaleOutput) for h in hooks
+    )
 
 
-def _set_kind(model: nn.Module, hooked: str, kind: type[dict[str, Any]]) -> None:
-    module = model.get_submodule(hooked)
-    module.__dict__["_parameters"] = kind(module._parameters)
-    parent = model.get_submodule(hooked.rpartition(".")[0])
-    parent.__dict__["_modules"] = kind(parent._modules)
+def watch(model: nn.Module, also: Collection[str] = ()) -> None:
+    """Watch over every module that carries a multiplier, and some others."""
+    others = {id(model.get_submodule(name)) for name in also}
+    for parent in (nn.Sequential(model), *model.modules()):
+        kept = [m for m in parent.children() if carries(m) or id(m) in others]
+        if kept:
+            parent.__dict__["_modules"] = Watched(parent._modules)
+        for child in kept:
+            child.__dict__["_parameters"] = Watched(child._parameters)
+
+
+def unwatch(model: nn.Module) -> None:
+    """The dicts that modules have."""
+    for module in model.modules():
+        for key in ("_modules", "_parameters"):
+            if isinstance(module.__dict__[key], Watched):
+                module.__dict__[key] = dict(module.__dict__[key])

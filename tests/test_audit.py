@@ -9,9 +9,10 @@ import torch
 from torch import fx, nn
 
 import mupfx
+from mupfx.core.conversion import MULTIPLIERS
 from mupfx.core.plan import Plan, SitePlan
-from mupfx.errors import PlanError
-from mupfx.passes.carry import MULTIPLIERS, carry, drop_carriers
+from mupfx.errors import MupfxWarning, PlanError
+from mupfx.passes.carry import carry, drop_carriers
 from mupfx.pipeline.auditing import audit
 from tests.standards import converted
 
@@ -67,7 +68,8 @@ def carry_elsewhere(model: Any) -> None:
 
 
 def replace_module(model: Any) -> None:
-    model.both = nn.Sequential(model.both)
+    with pytest.warns(MupfxWarning, match="takes its place"):
+        model.both = nn.Sequential(model.both)
 
 
 def node_gone(model: Any) -> None:

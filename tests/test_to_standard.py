@@ -277,6 +277,17 @@ def test_out_of_wrappers(wrap: Any) -> None:
     assert difference(wrapped(vectors()), expected) < 1e-14
 
 
+@pytest.mark.parametrize("gauge", ["fold", "unit"])
+@pytest.mark.parametrize("wrap", [compiled, nn.DataParallel])
+def test_a_wrapped_model_is_converted_inside(wrap: Any, gauge: str) -> None:
+    """Names are the model's own, so that its optimizer and the way back know them."""
+    model, base = built("fused")
+    wrapped = mupfx.convert(wrap(model), vectors(), base=base, gauge=gauge)
+    assert list(mupfx.plan(wrapped).parameters) == [name for name, _ in model.named_parameters()]
+    expected = trained(wrapped)(vectors())
+    assert difference(mupfx.to_standard(wrapped)(vectors()), expected) < 1e-14
+
+
 def test_half_precision() -> None:
     model = converted("fused", "unit").to(torch.bfloat16)
     x = vectors().to(torch.bfloat16)

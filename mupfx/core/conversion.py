@@ -15,6 +15,8 @@ from mupfx.core.plan import Plan
 
 ATTRIBUTE = "_mupfx_conversion"
 STANDARD = "_mupfx_standard"
+MULTIPLIERS = "_mupfx_multipliers"
+"""Attribute of a module that hands out parameters multiplied: by its own names for them."""
 
 REWRITTEN = "_mupfx_rewritten"
 """Attribute of a model whose parameters belong to a graph since."""

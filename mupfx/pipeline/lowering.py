@@ -11,7 +11,7 @@ from mupfx.core.plan import Plan
 from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import ModelError, PlanError
 from mupfx.passes.initialize import Hints, documented_laws, finish_init, rescale_
-from mupfx.passes.multipliers import install, installed, tell_apart
+from mupfx.passes.multipliers import install, watch
 from mupfx.passes.rewrite.module import Rewritten
 from mupfx.passes.verify import verify
 from mupfx.pipeline.initial import keep_initial
@@ -33,7 +33,7 @@ def lower(model: nn.Module, planned: Planned) -> None:
     if not planned.on_meta:
         _take_out(model, planned.plan, keep=request.keep)
         keep_initial(model, planned.plan)
-    _tell_apart(model, planned.plan)
+    _watch(model, planned.plan)
     pending = planned.fans if planned.on_meta else None
     made = Conversion(
         planned.plan, pending, dict(request.init), request.strict, request.keep, request.drawn
@@ -42,11 +42,9 @@ def lower(model: nn.Module, planned: Planned) -> None:
     setattr(model, ATTRIBUTE, made)
 
 
-def _tell_apart(model: nn.Module, plan: Plan) -> None:
-    hooked = {hook.module for hook in installed(model)}
+def _watch(model: nn.Module, plan: Plan) -> None:
     initial = [s.target[0] for s in plan.sites.values() if s.kind is SiteKind.INITIAL and s.target]
-    for name in (*hooked, *initial):
-        tell_apart(model, name)
+    watch(model, initial)
 
 
 def _take_out(model: nn.Module, plan: Plan, *, keep: bool) -> None:
@@ -138,7 +136,7 @@ def finish(model: nn.Module) -> None:
     )
     rescale_(parameters, planned)
     keep_initial(module, conversion.plan)
-    _tell_apart(module, conversion.plan)
+    _watch(module, conversion.plan)
     plan = replace(conversion.plan, parameters=planned)
     setattr(module, ATTRIBUTE, Conversion(plan, drawn=conversion.drawn))
 

@@ -16,6 +16,7 @@ from mupfx.errors import LoweringError, PlanError
 from mupfx.passes.carry import carry, require_carriers
 from mupfx.passes.gauge import absorb
 from mupfx.passes.groups import Family, move, require_movable
+from mupfx.passes.multipliers import watch
 from mupfx.passes.rewrite.module import Rewritten
 from mupfx.passes.rewrite.multiply import multiply_parameter
 from mupfx.pipeline.lowering import converted, lower
@@ -60,6 +61,7 @@ def regauge(
         _store(module, parameters[name], moved.value)
         rows[name] = absorb(rows[name], 1 / moved.value, moved.power**-1, FAMILIES)
     setattr(module, ATTRIBUTE, replace(conversion, plan=replace(conversion.plan, parameters=rows)))
+    watch(module)
 
 
 def _planned(plan: Plan, growth: Mapping[str, Growth]) -> dict[str, Growth]:

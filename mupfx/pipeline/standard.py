@@ -19,7 +19,7 @@ from mupfx.core.vocabulary import SiteKind
 from mupfx.errors import LoweringError, MupfxWarning, PlanError
 from mupfx.passes.capture import unwrapped
 from mupfx.passes.carry import drop_carriers
-from mupfx.passes.multipliers import installed, remove, undo_tell_apart
+from mupfx.passes.multipliers import remove, unwatch
 from mupfx.pipeline.auditing import audit
 from mupfx.pipeline.graph_nodes import drop_nodes
 from mupfx.pipeline.lowering import conversions, converted
@@ -96,9 +96,8 @@ def _put(work: _Return) -> None:
         drop_carriers(module)
         drop_nodes(module)
         notes = [note for change in work.changes for note in multiply(module, change)]
-    for hooked in {hook.module for hook in installed(module)}:
-        undo_tell_apart(module, hooked)
     remove(module)
+    unwatch(module)
     delattr(module, ATTRIBUTE)
     mark_standard(module, work.conversion.plan.parametrization, notes)
     for note in notes:

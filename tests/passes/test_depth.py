@@ -145,12 +145,12 @@ HANDLED: Mapping[str, tuple[Build, int]] = {
     "other side": (lambda d: net(lambda: Residual(mlp(), "other side"), d), 1),
     "in place": (lambda d: net(lambda: Residual(mlp(), "in place"), d), 1),
     "alpha": (lambda d: net(lambda: Residual(mlp(), "alpha"), d), 1),
+    "a gate": (lambda d: net(lambda: Residual(Gated()), d), 1),
     "parallel": (lambda d: net(Parallel, d), 1),
     "transformer": (pre_norm, 2),
 }  # fmt: skip
 """A model by its number of blocks, and how many residual adds a block has."""
 HOOKED: Mapping[str, Build] = {
-    "a gate": lambda d: net(lambda: Residual(Gated()), d),
     "tanh": lambda d: net(lambda: Residual(one(nn.Tanh())), d),
     "a norm without gain": lambda d: net(
         lambda: Residual(ended(nn.LayerNorm(WIDTH, elementwise_affine=False))), d
