@@ -104,6 +104,20 @@ def test_it_fills_a_model_that_mupfx_never_saw(tmp_path: Path) -> None:
     assert same(in_order(found, expected), expected)
 
 
+def test_it_says_what_no_value_carries(tmp_path: Path) -> None:
+    tied = mupfx.build(Net, TOKENS, base={"width": 8}, device="meta", width=32)
+    text = mupfx.emit(tied, tmp_path)[0].read_text()
+    assert "Nor is what the model itself has to multiply" in text
+    assert "head: input * 0.25\n" in text
+    gauged = mupfx.build(
+        Net, TOKENS, base={"width": 8}, device="meta", gauge="mup", width=32, tied=False
+    )
+    text = mupfx.emit(gauged, tmp_path)[0].read_text()
+    assert "\n    head.weight: times 0.25 wherever it is read\n" in text
+    plain = mupfx.build(Net, TOKENS, base={"width": 8}, device="meta", width=32, tied=False)
+    assert "Nor is" not in mupfx.emit(plain, tmp_path)[0].read_text()
+
+
 class Turned(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """``init_kernels.py``: the starting values of one model as a program that needs torch alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from math import inf
@@ -52,12 +52,14 @@ name and the place in it alone: not on device, sharding or processes; a dtype ro
     python init_kernels.py start.pt --seed 0          writes a state dict
     init_kernels.init_(model, seed=0)                 fills a model, FSDP2 and tensor parallel too
 
-Buffers are not in it.
+Buffers are not in it.{outside}
 
 generator  {version}
 table      {hash}
 """
 '''
+OUTSIDE = """ Nor is what the model itself has to multiply, or it is in no parametrization:
+"""
 ROWS = """\
 # Shape, dtype, law: its kind, then scale, shift, middle, spread, low, high, as needed: see Draw.
 # Then parts that have laws of their own, as boxes: by dimension the first entry, how many, the step
@@ -75,13 +77,16 @@ class Row:
     """A word on where its law is from."""
 
 
-def init_kernels(title: str, rows: Mapping[str, Row], tied: Mapping[str, str]) -> str:
+def init_kernels(
+    title: str, rows: Mapping[str, Row], tied: Mapping[str, str], outside: Sequence[str] = ()
+) -> str:
     """The program.
 
     Args:
         title: Of the model, part of one line.
         rows: Parameters, by name.
         tied: Other names of parameters, and the first.
+        outside: Multipliers that no value carries, a line each.
     """
     table = {name: _row(row) for name, row in rows.items()}
     key = sha256(repr((table, dict(tied))).encode()).hexdigest()
@@ -90,7 +95,7 @@ def init_kernels(title: str, rows: Mapping[str, Row], tied: Mapping[str, str]) -
     notes = {name: f"  # {row.note}" if row.note else "" for name, row in rows.items()}
     return "\n".join(
         [
-            HEAD.format(title=title, version=VERSION, hash=key),
+            HEAD.format(title=title, version=VERSION, hash=key, outside=_outside(outside)),
             f"{infinity}{imports}\n",
             ROWS,
             *(f"    {name!r}: {row!r},{notes[name]}" for name, row in table.items()),
@@ -102,6 +107,10 @@ def init_kernels(title: str, rows: Mapping[str, Row], tied: Mapping[str, str]) -
             f"{body}\n",
         ]
     )
+
+
+def _outside(lines: Sequence[str]) -> str:
+    return OUTSIDE + "".join(f"\n    {line}" for line in lines) if lines else ""
 
 
 def _row(row: Row) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """Write the starting values of a model as a program that needs no mupfx, with its plan beside."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -34,7 +34,7 @@ def emit(model: nn.Module, folder: Path, laws: Mapping[str, Draw]) -> tuple[Path
     rows = {name: _row(name, tensor, settled, plan) for name, tensor in settled.tensors.items()}
     size = sum(tensor.numel() for tensor in settled.tensors.values())
     title = f"{type(module).__name__}: {size:,} parameters in {len(rows)} tensors"
-    text = init_kernels(title, rows, _tied(plan, rows))
+    text = init_kernels(title, rows, _tied(plan, rows), list(_outside(plan)))
     files = (folder / KERNELS, folder / PLAN, folder / GROUPS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,3 +71,13 @@ def _start(name: str, tensor: Tensor, law: Drawn, plan: Plan) -> Start:
 
 def _tied(plan: Plan, rows: Mapping[str, Row]) -> dict[str, str]:
     return {other: name for other, name in plan.aliases.items() if name in rows}
+
+
+def _outside(plan: Plan) -> Iterator[str]:
+    """Multipliers that are applied when the model runs."""
+    for site in plan.sites.values():
+        if site.lowering in {"hook", "graph"}:
+            yield f"{site.name}: {', '.join(site.target)}"
+    for name, row in plan.parameters.items():
+        if row.multiplier != 1:
+            yield f"{name}: times {row.multiplier:.9g} wherever it is read"

@@ -84,16 +84,23 @@ def settle(module: nn.Module, conversion: Conversion, wishes: Wishes) -> Settled
         InitError: How a parameter starts is not known.
     """
     rows, tensors = conversion.plan.parameters, parameters_of(module)
-    given = _given(wishes.laws, tensors)
-    kept = _matched(wishes.keep, tensors) - set(given)
+    ties = {o: first for o, first in conversion.plan.aliases.items() if {o, first} <= set(tensors)}
+    own = {name: tensor for name, tensor in tensors.items() if name not in ties}
+    given = _given(wishes.laws, own)
+    kept = _matched(wishes.keep, own) - set(given)
     planned: dict[str, Drawn] = {}
-    for name in (name for name in tensors if name not in kept and name not in given):
+    for name in (name for name in own if name not in kept and name not in given):
         law = _planned(conversion, rows.get(name), name, tensors[name])
         planned[name] = _zeroed(law, _padding(module, name, tensors[name]))
     starts = {
         name: _start(rows.get(name), draw, tensors[name], _padding(module, name, tensors[name]))
         for name, draw in given.items()
     }
+    for other, first in ties.items():  # which sharding has cut; values stay alike
+        if first in starts:
+            starts[other] = replace(starts[first], like=first)
+        if first in planned:
+            planned[other] = replace(planned[first], like=planned[first].like or first)
     return Settled(tensors, starts, planned)
 
 
@@ -112,11 +119,12 @@ def _finish(module: nn.Module, conversion: Conversion) -> None:
 
 
 def _without_factors(plan: Plan) -> Plan:
-    """Laws are of stored values here."""
+    """Laws are of stored values here; a tie that was cut has its row twice."""
     rows = {
         name: replace(p, init=replace(p.init, factor=1.0)) for name, p in plan.parameters.items()
     }
-    return replace(plan, parameters=rows)
+    ties = {other: rows[first] for other, first in plan.aliases.items()}
+    return replace(plan, parameters=rows | ties)
 
 
 def _given(laws: Mapping[str, Draw], names: Collection[str]) -> dict[str, Draw]:

@@ -99,6 +99,20 @@ def test_fsdp_along_another_dimension(split: int, fsdp: int) -> None:
     assert all(found)
 
 
+@pytest.mark.parametrize("rows", [8, 13, 16, 21])
+def test_fsdp_of_what_two_meshes_split(rows: int) -> None:
+    """Experts and tensor parallelism along one dimension, uneven too."""
+    found = []
+    for rank in range(8):
+        with process(rank, (2, 2, 2)) as mesh:
+            whole = numbered((rows, 3)).float()
+            layer = nn.Linear(1, 1, bias=False)
+            layer.weight = nn.Parameter(spread(whole, mesh["b", "c"], [Shard(0), Shard(0)]))
+            fully_shard(layer, mesh=mesh["a"])
+            found.append(holds_what_it_should(layer.weight))
+    assert all(found)
+
+
 def test_replicas_of_fsdp() -> None:
     shapes = set()
     for rank in range(8):
