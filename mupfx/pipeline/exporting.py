@@ -1,6 +1,6 @@
 """Write a model in a format, run what was written, and keep it only if it is the same function."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from mupfx.pipeline.configuring import configured
 from mupfx.pipeline.shipping import Stock, own_copy, stock_copy, untied
 from mupfx.tables.export_tolerances import COARSEST, TOLERANCES
 
+ALONE = "the model itself takes no other sizes that were tried: run on the example alone"
 MULTIPLIERS = ("weights", "config")
 
 
@@ -70,16 +71,15 @@ def ship(
         tolerance = TOLERANCES[order.format][_dtype(parcel)]
     with beside(order.path) as place:
         artefact = _written(parcel, place, order.format)
-        calls = (call, *artefact.calls)
-        error = max(_error(inner, artefact, each) for each in calls)
-        _require(error, tolerance, order)
+        errors = [_error(inner, artefact, call), *_others(inner, artefact)]
+        _require(max(errors), tolerance, order)
     return Exported(
         order.path,
         order.format,
-        error,
+        max(errors),
         tolerance,
-        len(calls),
-        (*notes, *artefact.notes),
+        len(errors),
+        (*notes, *artefact.notes, *([ALONE] if artefact.calls and len(errors) == 1 else [])),
         files_of(order.path),
     )
 
@@ -147,6 +147,16 @@ def _written(parcel: Parcel, place: Path, name: str) -> Artefact:
         raise ExportError(
             f"writing format {name!r} failed", where=place.name, found=_line(error)
         ) from error
+
+
+def _others(model: nn.Module, artefact: Artefact) -> Iterator[float]:
+    """Of calls of other sizes, where the model itself takes them."""
+    for call in artefact.calls:
+        try:
+            _run(model, call)
+        except Exception:  # noqa: BLE001 - whatever a model raises for sizes that it does not take
+            continue
+        yield _error(model, artefact, call)
 
 
 def _error(model: nn.Module, artefact: Artefact, call: Call) -> float:

@@ -69,7 +69,7 @@ def exported(name: str, form: str, folder: Path) -> mupfx.Exported:
 )
 def test_programs_compute_what_the_model_does(name: str, form: str, tmp_path: Path) -> None:
     done = exported(name, form, tmp_path)
-    assert done.calls == 2  # of another batch as well
+    assert done.calls >= 2  # of another batch as well
     assert done.error <= done.tolerance <= 1e-4
     assert all(path.is_file() for path in done.files)
 
