@@ -107,12 +107,15 @@ def _empty(_: Call) -> Drawn:
     return unknown("memory that was never filled")
 
 
-def _same(call: Call) -> Drawn:
-    return call.law()
+def _same(call: Call) -> Drawn | None:
+    kind = call.given.get("dtype")
+    return call.law() if kind is None or kind.is_floating_point else None
 
 
 def _copied(call: Call) -> Drawn | None:
     law = call.law("src")
+    if not call.given["self"].is_floating_point() and law.shape is not Shape.CONSTANT:
+        return None
     alike = law.shape is Shape.CONSTANT and not law.parts
     if alike or law.shape in OPEN or call.given["src"].numel() == call.given["self"].numel():
         return law

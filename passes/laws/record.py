@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mupfx.core.drawn import Drawn, Shape, same_law
+from mupfx.core.drawn import Drawn, Shape, same_law, unknown
 from mupfx.errors import InitError
 from mupfx.passes.laws.absent import Disguise, Limits, lost, run
+from mupfx.passes.laws.agree import agrees
 from mupfx.passes.laws.frames import Asked, asked
 from mupfx.passes.laws.ops import Call, flat_tensors, law_of
-from mupfx.passes.laws.stores import Stores, joined, values_of
+from mupfx.passes.laws.stores import Stores, joined, one_storage, values_of
 
 
 class NoModuleError(InitError):
@@ -149,8 +150,14 @@ def _laws(model: nn.Module, stores: Stores) -> dict[str, Drawn]:
 def _final(tensor: Tensor, stores: Stores) -> Drawn:
     """What is known in the end: given numbers that are all the same are a constant."""
     law = joined(stores.read(tensor), tensor.numel())
-    held = values_of(tensor, stores) if law.shape is Shape.GIVEN and not law.parts else None
-    if held is None or not held.numel() or held.is_complex():
+    if not tensor.is_floating_point() and law.shape is not Shape.CONSTANT and law.known:
+        return unknown(f"{law.shape} values as {tensor.dtype}", law)
+    held = values_of(tensor, stores)
+    if held is None or law.parts or not held.numel() or held.is_complex():
+        return law
+    if law.known:
+        return law if agrees(law, held) else unknown("changed by other means than torch's", law)
+    if law.shape is not Shape.GIVEN or held.layout is not torch.strided:
         return law
     low, high = held.aminmax()
     if low == high:
@@ -200,7 +207,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         law = _signed(law, call, stack)
         for tensor in written:
             whole = stack.tensor
-            if stack.law is not None and whole is not None and _one_storage(tensor, whole):
+            if stack.law is not None and whole is not None and one_storage(tensor, whole):
                 self.stores.write(whole, _signed(stack.law, call, stack))
             else:
                 self._write(tensor, law, call)
@@ -266,8 +273,4 @@ def _only_views(func: Any) -> bool:
 
 
 def _shares(tensor: Tensor, call: Call) -> bool:
-    return any(_one_storage(tensor, other) for other in call.tensors())
-
-
-def _one_storage(one: Tensor, other: Tensor) -> bool:
-    return bool(one.untyped_storage()._cdata == other.untyped_storage()._cdata)
+    return any(one_storage(tensor, other) for other in call.tensors())

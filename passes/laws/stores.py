@@ -52,7 +52,8 @@ class Stores:
 
     def of(self, tensor: Tensor) -> Store | None:
         """The storage of a tensor; None of one that was made outside."""
-        return self._stores.get(_address(tensor))
+        address = _address(tensor)
+        return None if address is None else self._stores.get(address)
 
     def read(self, tensor: Tensor) -> Drawn:
         """The law of a tensor's values, parts by its own dimensions."""
@@ -68,12 +69,12 @@ class Stores:
 
     def write(self, tensor: Tensor, drawn: Drawn, event: int | None = None) -> None:
         """A tensor's values are now drawn so."""
+        if _address(tensor) is None or tensor.numel() == 0:
+            return
         store = self.of(tensor) or self._new(tensor)
         if store.bare:
             return
         box = box_of(layout_of(tensor).region, store.layout)
-        if tensor.numel() == 0:
-            return
         self._events += 1
         if box is None:
             store.drawn, store.parts = unknown(TANGLED, drawn), []
@@ -120,7 +121,7 @@ class Stores:
     def _new(self, tensor: Tensor) -> Store:
         reference = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
         store = Store(reference, _spread(tensor), Drawn(Shape.GIVEN, why="made elsewhere"))
-        self._stores[_address(tensor)] = store
+        self._stores[reference.cdata] = store
         return store
 
     def _write_part(self, tensor: Tensor, store: Store, inside: Box, part: Drawn) -> None:
@@ -131,8 +132,18 @@ class Stores:
             store.parts.append((box, replace(part, parts=())))
 
 
-def _address(tensor: Tensor) -> int:
+def _address(tensor: Tensor) -> int | None:
+    """Of a tensor's storage; a sparse one has none, and a wrapper's holds nothing."""
+    wrapper = hasattr(tensor, "__tensor_flatten__")
+    if tensor.layout is not torch.strided or wrapper:
+        return None
     return int(tensor.untyped_storage()._cdata)
+
+
+def one_storage(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors lie in the same memory."""
+    address = _address(one)
+    return address is not None and address == _address(other)
 
 
 def _spread(tensor: Tensor) -> Layout:

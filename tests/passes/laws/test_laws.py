@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import pytest
@@ -115,6 +116,12 @@ OPEN: Mapping[str, tuple[Make, str]] = {
     "scattered": (filled(lambda w: w.normal_().masked_fill_(w > 0, 0)), "unknown"),
     "clamped": (lambda: torch.randn(9).clamp(-1, 1), "unknown: clamp of normal"),
     "integers": (lambda: torch.randint(0, 9, (4,)).float(), "unknown: drawn by randint"),
+    "whole numbers": (lambda: (torch.rand(9) * 9).long().float(), "unknown: _to_copy of uniform"),
+    "into whole numbers": (
+        lambda: torch.zeros(9, dtype=torch.int64).copy_(torch.rand(9) * 9).float(),
+        "unknown: copy of uniform",
+    ),
+    "complex": (lambda: torch.randn(9, dtype=torch.complex64), "unknown: normal values as"),
     "diagonal": (filled(lambda w: w.normal_().diagonal().zero_()), "unknown: entries of it"),
     "meta": (lambda: torch.randn(4, device="meta"), "unknown: the factory put it on the meta"),
 }
@@ -172,6 +179,33 @@ def test_as_measured(name: str) -> None:
     assert float(seen.square().mean().sqrt()) == pytest.approx(law.size, abs=2 * error)
     if law.shape not in {Shape.EYE, Shape.DIRAC}:
         assert float(seen.mean()) == pytest.approx(law.mean, abs=error)
+
+
+def through_numpy(change: Callable[[np.ndarray], None], weight: Tensor) -> Tensor:
+    change(weight.numpy())
+    return weight
+
+
+def test_memory_that_others_changed() -> None:
+    def factor(values: np.ndarray) -> None:
+        values *= 1.5
+
+    def one(values: np.ndarray) -> None:
+        values[3] = 7
+
+    for make, change in ((torch.randn, factor), (torch.rand, factor), (torch.zeros, one)):
+        law = of(partial(lambda make, change: through_numpy(change, make(4096)), make, change))
+        assert str(law) == "unknown: changed by other means than torch's"
+
+
+def test_sparse_tensors_pass() -> None:
+    def factory() -> nn.Module:
+        module = nn.Linear(3, 3)
+        module.register_buffer("adjacency", torch.eye(3).to_sparse())
+        return module
+
+    assert record(factory).laws["weight"].known
+    assert record_shapes(factory).laws["weight"].known
 
 
 def test_where_parts_are() -> None:
