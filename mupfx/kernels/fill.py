@@ -73,7 +73,7 @@ def fill_(jobs: Iterable[Job], *, seed: int, nested: bool = False, path: str | N
             raise InitError("a DTensor is no part of another tensor", where=job.name)
     held = [(job, *share) for job in jobs for share in _shares(job)]
     with torch.no_grad():
-        dense = [_dense(out) for _, out, _ in held]
+        dense = [_dense(out, job.name) for job, out, _ in held]
         by_device: defaultdict[torch.device, list[Segment]] = defaultdict(list)
         for (job, _, part), memory in zip(held, dense, strict=True):
             cut = segments(memory, job.draw, streams[job.name], part, nested=nested)
@@ -148,9 +148,16 @@ def require_values(tensor: Tensor, name: str) -> None:
         )
 
 
-def _dense(out: Tensor) -> Tensor:
+def _dense(out: Tensor, name: str) -> Tensor:
     """Memory for the elements, row by row: the tensor's own where they lie so."""
     plain = out.detach()
+    if type(plain) is not Tensor:
+        raise InitError(
+            "a tensor of its own class may hold anything",
+            where=name,
+            expected="a torch.Tensor, nn.Parameter or DTensor",
+            found=type(plain).__name__,
+        )
     if plain.is_contiguous():
         return plain
     return torch.empty(plain.shape, dtype=plain.dtype, device=plain.device)

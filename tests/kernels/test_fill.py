@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mupfx.errors import InitError, MupfxWarning
 from mupfx.kernels import (
@@ -245,6 +246,13 @@ a tensor cannot be filled with random numbers
   where: a.w
   expected: memory of a floating point dtype
   found: torch.int32 on cpu\
+""")
+    with FakeTensorMode():
+        assert message(Job(torch.empty(2), draw, "a.w")) == snapshot("""\
+a tensor of its own class may hold anything
+  where: a.w
+  expected: a torch.Tensor, nn.Parameter or DTensor
+  found: FakeTensor\
 """)
     assert message(Job(out, draw, "w"), seed=-1) == snapshot("""\
 a seed is an integer of 64 bits
