@@ -126,12 +126,16 @@ def explained(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, int]]:
 
 
 def _spliced(text: str, replaced: Mapping[str, str]) -> str:
-    lines = text.splitlines()
+    """Other text in place of definitions, all of which are there."""
+    lines, left = text.splitlines(), {name for name in replaced if name}
     for node, end in reversed(list(explained(ast.parse(text).body))):
         (target,) = getattr(node, "targets", None) or [getattr(node, "target", None)]
         name = getattr(node, "name", "") or getattr(target, "id", "")
         if name and name in replaced:
             lines[node.lineno - 1 : end] = replaced[name].splitlines()
+            left.discard(name)
+    if left:
+        raise LookupError(f"no definitions of {sorted(left)}")
     return "\n".join(lines) + "\n"
 
 

@@ -77,7 +77,7 @@ def _outside(plan: Plan) -> Iterator[str]:
     """Multipliers that are applied when the model runs."""
     for site in plan.sites.values():
         if site.lowering in {"hook", "graph"}:
-            yield f"{site.name}: {', '.join(site.target)}"
+            yield f"{site.name}: {site.multiplier:.9g}, as {', '.join(site.target)}"
     for name, row in plan.parameters.items():
         if row.multiplier != 1:
             yield f"{name}: times {row.multiplier:.9g} wherever it is read"

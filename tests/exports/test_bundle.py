@@ -63,3 +63,8 @@ def test_other_text_is_read_as_the_modules_own() -> None:
     assert "def quantile(x):\n    return UNIT\n" in text
     assert "CENTRE = (" not in text
     assert " eager\n# Mine.\n" in text
+
+
+def test_what_is_replaced_has_to_be_there() -> None:
+    with pytest.raises(LookupError, match="no definitions of \\['gone'\\]"):
+        bundle(ENTRY, {"mupfx.kernels.eager": {"gone": ""}})
