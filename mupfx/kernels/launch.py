@@ -194,4 +194,5 @@ def kernel_module() -> ModuleType:
 
 
 def _current(device: torch.device) -> Any:
-    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+    """Triton launches on the current device, whatever its arguments lie on."""
+    return nullcontext() if device.type == "cpu" else getattr(torch, device.type).device(device)
