@@ -219,7 +219,9 @@ def _elsewhere(
         return _first_line(error)
     if isinstance(both, Apart):
         return f"{both.first} here, {both.second} elsewhere"
-    place = next(p for p, n in runnable.parameters.items() if _is_of(model, n, dtypes[0]))
+    read = {node.name for node in runnable.graph.nodes if node.users}
+    known = runnable.parameters.items()
+    place = next(p for p, n in known if p in read and _is_of(model, n, dtypes[0]))
     found = Elsewhere(both.found, *dtypes, place)
     return unexplained(found) or found
 

@@ -6,7 +6,7 @@
                                               linear = linear(times_readout, lm_head_weight)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -127,39 +127,9 @@ def multiply_parameter(graph_module: fx.GraphModule, names: Sequence[str], growt
     graph_module.recompile()
 
 
-def of_parameters(graph_module: fx.GraphModule) -> Iterator[tuple[str, float]]:
-    """Names of parameters that are multiplied where they are read, each name once."""
-    found = {n.meta[META].what: n.meta[META].value for n in _products(graph_module) if _gauged(n)}
-    yield from found.items()
-
-
-def of_sites(graph_module: fx.GraphModule) -> Iterator[tuple[str, float]]:
-    """Nodes that multiply for a site."""
-    for node in _products(graph_module):
-        if not _gauged(node):
-            yield node.name, float(node.args[1])  # type: ignore[arg-type]
-
-
-def remove(graph_module: fx.GraphModule) -> None:
-    """Take every multiplier out again."""
-    for node in list(_products(graph_module)):
-        node.replace_all_uses_with(node.all_input_nodes[0])
-        graph_module.graph.erase_node(node)
-    graph_module.graph.lint()
-    graph_module.recompile()
-
-
-def _products(graph_module: fx.GraphModule) -> Iterator[fx.Node]:
-    return (node for node in graph_module.graph.nodes if META in node.meta)
-
-
-def _gauged(node: fx.Node) -> bool:
-    return bool(node.meta[META].source == GAUGE)
-
-
 def _product_of(node: fx.Node) -> fx.Node | None:
     """The node that multiplies all that is read of a parameter, if it is there."""
     for user in node.users:
-        if META in user.meta and _gauged(user):
+        if META in user.meta and user.meta[META].source == GAUGE:
             return user
     return None

@@ -207,7 +207,7 @@ def test_arguments_and_results_keep_their_types() -> None:
     assert type(found) is Answer
     assert found.note == "plain"
     assert torch.equal(found.scores, expected.scores)
-    assert all(torch.equal(a, b) for a, b in zip(found.hidden, kept, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(found.hidden or [], kept, strict=True))
     with pytest.raises(mupfx.LoweringError, match="made with hidden=True"):
         graph(batch(), hidden=False)
     inputs = batch()
