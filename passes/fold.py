@@ -81,19 +81,15 @@ def fold_together(program: Program | Prepared, uses: Sequence[Use]) -> Folded:
     Of a module that is called again every call reads the same weight, and none alone can carry it.
     """
     graph = program if isinstance(program, Prepared) else prepare(program)
-    path: list[int] | None = []
-    first: Folded | None = None
+    attempt = _Attempt(graph, uses, ())
+    first = found = attempt.run()
     for _ in range(MOST_ATTEMPTS):
+        path = _next(attempt.taken, attempt.ways)
+        if found.refusal is None or path is None:
+            break
         attempt = _Attempt(graph, uses, path)
         found = attempt.run()
-        if found.refusal is None:
-            return found
-        first = first or found
-        path = _next(attempt.taken, attempt.ways)
-        if path is None:
-            break
-    assert first is not None
-    return first
+    return first if found.refusal is not None else found
 
 
 def _next(taken: Sequence[int], ways: Sequence[int]) -> list[int] | None:
@@ -239,24 +235,32 @@ def _fills(node: fx.Node) -> bool:
 
 def _sum(node: fx.Node) -> Iterator[Sequence[fx.Node]]:
     """All terms, but for zeros."""
-    places = {**dict.fromkeys(SUMS | DIFFERENCES, (0, 1)), **SCATTERING}
-    masks = (0, 2) if str(packet(node)).startswith("aten.masked_fill") else (1, 2)
-    terms = [node.args[i] for i in places.get(packet(node), masks) if i < len(node.args)]
+    terms = [node.args[i] for i in _terms(node) if i < len(node.args)]
     nodes = [term for term in terms if isinstance(term, fx.Node)]
     if nodes and all(isinstance(term, fx.Node) or term in SAME for term in terms):
         yield nodes
 
 
+def _terms(node: fx.Node) -> tuple[int, int]:
+    op = packet(node)
+    if op in SUMS | DIFFERENCES:
+        return 0, 1
+    if op in MASKING:
+        return (0, 2) if "masked_fill" in str(op) else (1, 2)
+    return next(places for name, places in SCATTERING.items() if name is op)
+
+
 def _products(graph: Prepared, node: fx.Node) -> Iterator[Sequence[fx.Node]]:
     """One factor, parameters first, and what is added to the product."""
     op = packet(node)
+    added: list[fx.Node] = []
     if op in SCALING:
-        factors, added = [n for n in node.args[:2] if isinstance(n, fx.Node)], ()
+        factors = [n for n in node.args[:2] if isinstance(n, fx.Node)]
         factors = factors[:1] if "div" in str(op) or "true_divide" in str(op) else factors
     elif op in BILINEAR:
         places, rest = BILINEAR[op]
         factors = [n for i in places for n in _operands(node, i)]
-        added = tuple(n for i in rest for n in _operands(node, i))
+        added = [n for i in rest for n in _operands(node, i)]
     else:
         return
     if len(set(factors)) < len(factors):  # a square

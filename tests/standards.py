@@ -183,8 +183,8 @@ def converted(name: str, gauge: str = "fold", lowering: str = "eager") -> Any:
 
 
 def trained(model: nn.Module, steps: int = 3) -> nn.Module:
-    """After a few steps of Adam."""
-    optimizer = mupfx.optimizer(torch.optim.Adam, model, lr=1e-2)
+    """After a few steps of Adam; ``eps`` is above the rounding of gradients that are zero."""
+    optimizer = mupfx.optimizer(torch.optim.Adam, model, lr=1e-2, eps=1e-4)
     x = tokens() if hasattr(model, "table") else vectors()
     for _ in range(steps):
         optimizer.zero_grad()

@@ -30,9 +30,8 @@ def fold_sites(
     ]
     refused = [i for i, tries in enumerate(found) if tries and all(t.refusal for t in tries)]
     for group in _alike(graph, decisions, refused):
-        folded = next(_together(graph, [decisions[i].site for i in group]), None)
-        for i in group if folded is not None else ():
-            found[i] = [folded]
+        for folded in _together(graph, [decisions[i].site for i in group]):
+            found = [[folded] if i in group else tries for i, tries in enumerate(found)]
     return found
 
 
@@ -53,3 +52,4 @@ def _together(graph: Prepared, sites: Sequence[Site]) -> Iterator[Folded]:
         found = fold_together(graph, uses)
         if found.refusal is None:
             yield found
+            return

@@ -18,7 +18,8 @@ from mupfx.passes.capture import capture
 from mupfx.passes.fold import fold, prepare
 from mupfx.passes.normalize import normalize
 
-WIDTH, LENGTH = 6, 3
+WIDTH, LENGTH, EPS = 6, 3, 0.1
+"""``eps`` of norms is large: what they divide by their size is not free of its scale."""
 Step = tuple[str, int, int]
 """Op, the value that it reads beside the last, counted from that, and the layer it uses."""
 
@@ -32,7 +33,7 @@ class Random(nn.Module):
         super().__init__()
         self.steps, self.other = steps, other
         self.linear = nn.ModuleList(nn.Linear(WIDTH, WIDTH, bias=i > 0) for i in range(2))
-        self.norm = nn.RMSNorm(WIDTH)
+        self.norm = nn.RMSNorm(WIDTH, eps=EPS)
         self.gain = nn.Parameter(torch.randn(WIDTH))
         self.register_buffer("table", torch.randn(LENGTH, WIDTH))
 
@@ -43,7 +44,8 @@ class Random(nn.Module):
             values.append(OPS[name](self, values[-1], beside, layer))
         left = values[-1]
         right = values[-1 - self.other % len(values)]
-        return (left * factor) @ right.mT if factor != 1.0 else left @ right.mT
+        out: Tensor = (left * factor) @ right.mT if factor != 1.0 else left @ right.mT
+        return out
 
 
 def rotate(x: Tensor, by: Tensor) -> Tensor:
@@ -66,7 +68,7 @@ OPS: dict[str, Callable[[Random, Tensor, Tensor, int], Tensor]] = {
     "times": lambda m, a, b, i: a * b,
     "gain": lambda m, a, b, i: a * m.gain,
     "norm": lambda m, a, b, i: m.norm(a),
-    "plain norm": lambda m, a, b, i: functional.layer_norm(a, [WIDTH]),
+    "plain norm": lambda m, a, b, i: functional.layer_norm(a, [WIDTH], eps=EPS),
     "relu": lambda m, a, b, i: a.relu(),
     "tanh": lambda m, a, b, i: a.tanh(),
     "rotary": lambda m, a, b, i: rotate(a, m.table),

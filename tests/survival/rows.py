@@ -51,7 +51,7 @@ class Together(Fused):
         self.both = nn.Linear(16, 3 * HEADS * size)
 
 
-SUBJECTS: Mapping[str, tuple[type[Any], dict[str, str]]] = {
+SUBJECTS: Mapping[str, tuple[type[Any], dict[str, Any]]] = {
     "folded": (Apart, {}),
     "hook": (Together, {}),
     "carried": (Together, {"gauge": "unit"}),
