@@ -125,6 +125,8 @@ def test_help_names_what_there_is() -> None:
     } == {
         "inspect",
         "convert",
+        "export",
+        "emit",
         "explain",
         "demo",
     }
