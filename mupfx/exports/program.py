@@ -86,8 +86,10 @@ def _fixed(model: nn.Module, call: Call) -> ExportedProgram:
 def _traced(program: ExportedProgram) -> Traced:
     sizes = _sizes(program)
     names = [f"{name}[{dim}]" for name, dims in sizes.items() for dim in dims]
-    note = f"sizes that may change: {', '.join(names)}" if names else "sizes are the example's"
     shapes = _shapes(program)
+    note = f"sizes that may change: {', '.join(names)}" if names else "sizes are the example's"
+    ones = not names and any(1 in shape for shape in shapes.values())
+    note += "; one of 1 stays, so give an example of 2 to open it" if ones else ""
     chosen = [_chosen(program, shapes, batch=batch) for batch in (False, True)]
     others = [sizes for i, sizes in enumerate(chosen) if sizes and sizes not in chosen[:i]]
     return Traced(program, tuple(_resized(program, shapes, sizes) for sizes in others), note)

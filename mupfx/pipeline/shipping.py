@@ -45,17 +45,21 @@ def stock_copy(model: nn.Module) -> Stock:
     """
     stock = own_copy(model)
     if next(conversions(stock), None) is None:
-        return Stock(stock)
+        return Stock(stock, _said(stock))  # of to_standard, if it was called
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MupfxWarning)  # the notes say the same
         try:
             stock, untie = standard(stock, untie=False), False
         except LoweringError:
             stock, untie = standard(stock, untie=True), True
-    marks = (module.__dict__.get(STANDARD) for module in stock.modules())
-    notes = tuple(note for mark in marks if mark for note in mark["notes"])
+    return Stock(stock, _said(stock), untie)
+
+
+def _said(stock: nn.Module) -> tuple[str, ...]:
+    """What was noted on modules when they became ordinary; the notes are taken off."""
+    marks = [module.__dict__.get(STANDARD) for module in stock.modules()]
     unmark_standard(stock)
-    return Stock(stock, notes, untie)
+    return tuple(note for mark in marks if mark for note in mark["notes"])
 
 
 def untied(source: nn.Module, stock: nn.Module) -> tuple[str, ...]:

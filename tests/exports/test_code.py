@@ -1,5 +1,6 @@
 """A model as Python: what it looks like, that it trains, and what it refuses."""
 
+import operator
 from pathlib import Path
 
 import pytest
@@ -242,6 +243,9 @@ aten = torch.ops.aten
         ),
         (aten.mul.Tensor, ("x", 0.25), {}, "x * SCALE"),
         (aten.erfinv.default, ("x",), {}, "torch.ops.aten.erfinv.default(x)"),
+        (operator.floordiv, ("x", 2), {}, "x // 2"),
+        (operator.neg, ("x",), {}, "-x"),
+        (torch.sym_max, ("x", 2), {}, "torch.sym_max(x, 2)"),
     ],
 )
 def test_spelling(
@@ -252,6 +256,35 @@ def test_spelling(
     placed = fx.node.map_aggregate(args, lambda a: values.get(a, a) if isinstance(a, str) else a)  # type: ignore[type-var]
     node = graph.call_function(target, placed, kwargs)  # type: ignore[arg-type]
     assert expression(node, lambda n: n.name, {0.25: "SCALE"}) == text
+
+
+@torch.library.custom_op("mupfx_tests::twice", mutates_args=())
+def twice(x: Tensor) -> Tensor:
+    return x * 2
+
+
+@twice.register_fake
+def _(x: Tensor) -> Tensor:
+    return torch.empty_like(x)
+
+
+class Foreign(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = twice(x)
+        return out
+
+
+def test_ops_of_other_libraries_are_refused(tmp_path: Path) -> None:
+    """They run here, where the library is, and would not where the file goes."""
+    with pytest.raises(mupfx.ExportError) as error:
+        mupfx.export(Foreign(), tmp_path / "net", torch.ones(2, 3), format="python")
+    assert str(error.value) == snapshot("""\
+Python of torch alone cannot say what this graph calls
+  where: twice
+  found: mupfx_tests.twice.default
+  hint: format="pt2" keeps it, for whoever has the library that it belongs to\
+""")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,24 @@ def test_untied_only_where_it_must_be_and_said(tmp_path: Path, name: str) -> Non
     assert torch.equal(fresh(TOKENS), converted()(TOKENS))
 
 
+def test_what_to_standard_untied_is_said_too(tmp_path: Path) -> None:
+    model = converted()
+    with pytest.warns(mupfx.MupfxWarning, match="they were tied"):
+        mupfx.to_standard(model)
+    done = mupfx.export(model, tmp_path / "net.pt", TOKENS)
+    assert done.notes == snapshot(
+        ("head.weight is 0.25 times embed.weight now, and a parameter of its own: they were tied",)
+    )
+
+
+def test_a_batch_of_one_stays_so_and_that_is_said(tmp_path: Path) -> None:
+    done = mupfx.export(nn.Linear(3, 2), tmp_path / "net.pt2", torch.ones(1, 3))
+    assert done.calls == 1
+    assert done.notes[0] == snapshot(
+        "sizes are the example's; one of 1 stays, so give an example of 2 to open it"
+    )
+
+
 @pytest.mark.parametrize("base", [4, 16])
 def test_tied_where_the_class_can_stay_tied(tmp_path: Path, base: int) -> None:
     """At the base nothing is multiplied; with a norm before the readout its gain carries it."""

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, fx
+from torch._ops import OpOverload
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
@@ -21,8 +22,10 @@ from mupfx.exports.code.blocks import without_identities
 from mupfx.exports.code.interpreted import interpreted, multipliers
 from mupfx.exports.code.labels import Label, label_of, labels, marked, named
 from mupfx.exports.code.scope import Source
+from mupfx.exports.code.spell import TORCHS_OWN
 from mupfx.exports.code.template import TEMPLATE
 from mupfx.exports.code.text import comment, functions
+from mupfx.exports.hugging_face import batch_experts
 from mupfx.exports.outputs import flat
 from mupfx.exports.parcel import Artefact, Call, Parcel, device_of
 from mupfx.exports.program import Traced, input_names, trace
@@ -43,6 +46,8 @@ class _Name:
 def write_python(parcel: Parcel, folder: Path) -> Artefact:
     """Trace, write code and weights, and import what was written."""
     traced, known = _traced(parcel)
+    if _foreign(traced.program) and batch_experts(parcel.model):
+        traced, known = _traced(parcel)
     program = traced.program
     stored = _stored(program)
     folder.mkdir()
@@ -55,7 +60,8 @@ def write_python(parcel: Parcel, folder: Path) -> Artefact:
         leaves = pytree.tree_leaves((call.args, dict(call.kwargs)))
         return flat(model(*(leaf for leaf in leaves if isinstance(leaf, Tensor))))
 
-    return Artefact(run, traced.calls, (traced.note, f"{len(known)} multipliers by name"))
+    named_ = f"{len(known)} multiplier{'' if len(known) == 1 else 's'} by name"
+    return Artefact(run, traced.calls, (traced.note, named_))
 
 
 def _traced(parcel: Parcel) -> tuple[Traced, dict[str, Label]]:
@@ -66,6 +72,13 @@ def _traced(parcel: Parcel) -> tuple[Traced, dict[str, Label]]:
             return trace(model, parcel.call), multipliers(model.graph)
     with marked(model):
         return trace(model, parcel.call), labels(model, parcel.plan)
+
+
+def _foreign(program: ExportedProgram) -> bool:
+    """Whether it calls an op of another library."""
+    targets = (node.target for node in program.graph.nodes)
+    ops = (target for target in targets if isinstance(target, OpOverload))
+    return any(op.namespace not in TORCHS_OWN for op in ops)
 
 
 def _imported(path: Path) -> ModuleType:

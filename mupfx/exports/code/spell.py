@@ -11,6 +11,7 @@ from torch._ops import OpOverload
 from mupfx.errors import ExportError
 from mupfx.tables.spellings import FUNCTIONS, LEFT_OUT, METHODS, OPERATORS, TORCH
 
+TORCHS_OWN = ("aten", "prims")
 Names = Callable[[fx.Node], str]
 END = 2**63 - 1
 """How graphs write that a slice goes to the end."""
@@ -43,21 +44,22 @@ def expression(node: fx.Node, names: Names, constants: Mapping[float, str]) -> s
         return f"{args[0]}.{op.split('.')[1]}({_listed(args[1:], kwargs)})"
     if op in TORCH:
         return f"torch.{op.split('.')[1]}({_listed(args, kwargs)})"
-    return f"{FUNCTIONS.get(op) or f'torch.ops.{op}'}({_listed(args, kwargs)})"
+    path = FUNCTIONS.get(op) or (f"torch.ops.{op}" if "." in op else f"torch.{op}")
+    return f"{path}({_listed(args, kwargs)})"
 
 
 def _op(node: fx.Node) -> str:
     target: Any = node.target
-    if isinstance(target, OpOverload):
+    if isinstance(target, OpOverload) and target.namespace in TORCHS_OWN:
         return str(target)
     name = str(getattr(target, "__name__", target))
-    if getattr(target, "__module__", "") in ("_operator", "math", "torch"):
+    if name in OPERATORS or name in _SPECIAL or getattr(target, "__module__", "") == "torch":
         return name
     raise ExportError(
-        "Python cannot write out what this graph calls",
+        "Python of torch alone cannot say what this graph calls",
         where=node.name,
         found=str(target),
-        hint='format="pt2" keeps it',
+        hint='format="pt2" keeps it, for whoever has the library that it belongs to',
     )
 
 
@@ -108,5 +110,6 @@ _SPECIAL: Mapping[str, Callable[..., str]] = {
     "aten.sym_size.int": lambda x, dim: f"{x}.shape[{dim}]",
     "aten.index.Tensor": lambda x, places: f"{x}[{places[1:-1].replace('None', ':')}]",
     "aten.numpy_T.default": lambda x: f"{x}.T",
+    "neg": lambda x: f"-{x}",
     "getitem": lambda x, place: f"{x}[{place}]",
 }
