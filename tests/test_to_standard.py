@@ -21,6 +21,7 @@ from tests.standards import (
     SIZE,
     Bent,
     Functional,
+    Fused,
     built,
     converted,
     difference,
@@ -94,6 +95,29 @@ def test_a_graph_without_its_multipliers(name: str, gauge: str) -> None:
     assert difference(standard(x), expected) < 1e-14
     plain, _ = built(name)
     plain.load_state_dict(standard.state_dict(), strict=True)
+
+
+def test_a_block_that_runs_three_times() -> None:
+    """Three nodes multiply what one weight makes: it is multiplied once."""
+
+    class Shared(nn.Module):
+        def __init__(self, size: int) -> None:
+            super().__init__()
+            self.attention, self.out = Fused(size), nn.Linear(3, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for _ in range(3):
+                x = x + self.out(self.attention(x))
+            return x
+
+    torch.manual_seed(0)
+    model: Any = Shared(SIZE).double()
+    model = mupfx.convert(
+        model, vectors(), base=Shared(BASE).double(), lowering="graph", strict=False
+    )
+    assert len([site for site in mupfx.plan(model).sites.values() if site.baked]) == 3
+    expected = model(vectors())
+    assert difference(back(model)(vectors()), expected) < 1e-14
 
 
 def test_only_queries_change() -> None:
