@@ -263,7 +263,7 @@ def build(  # noqa: PLR0913 - each is an answer that only the user can give
     with all_on_meta(made.model):
         analysis = run_analysis(made.model, _positional(args), kwargs or {}, given, options)
     planned = make_plan(made.model, analysis, request)
-    require_starts(made, planned.plan)
+    require_starts(made, planned.plan, analysis.unreached)
     lower_into(made.model, planned, gauge, exact=exact)
     memory = Memory(torch.device(device), shard, seed, nested)
     return cast("Model", materialise(made.model, made, memory))

@@ -11,7 +11,7 @@
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
@@ -64,8 +64,13 @@ def _arguments(factory: Callable[..., object], sizes: Mapping[str, Any]) -> set[
     return {*named, *sizes}
 
 
-def require_starts(made: Recorded, plan: Plan) -> None:
+def require_starts(made: Recorded, plan: Plan, unreached: Collection[str]) -> None:
     """Refuse a parameter that nobody could fill later.
+
+    Args:
+        made: What was seen.
+        plan: Its factors.
+        unreached: Parameters that the example never reached: they start as they are drawn.
 
     Raises:
         InitError: It was drawn in a way that is not known, or its scale at the base is not; or a
@@ -88,7 +93,7 @@ def require_starts(made: Recorded, plan: Plan) -> None:
                 found=str(law),
                 hint="fill it by functions of torch.nn.init, or convert the model with its values",
             )
-        if row.init.law is None:
+        if row.init.law is None and name not in unreached:
             raise InitError(
                 f"how {name!r} scales from the base is not known",
                 where=f"{name} {list(row.shape)}, {law.source}",
