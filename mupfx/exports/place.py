@@ -11,6 +11,9 @@ from tempfile import mkdtemp
 
 from mupfx.errors import ExportError
 
+DATA = ".data"
+"""What torch's exporter adds to the name of an ONNX file for its weights."""
+
 
 @contextmanager
 def beside(path: Path) -> Iterator[Path]:
@@ -43,5 +46,8 @@ def _require_free(path: Path) -> None:
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
-    """The file, or all files of the folder."""
-    return (path,) if path.is_file() else tuple(sorted(p for p in path.rglob("*") if p.is_file()))
+    """The file and its data, or all files of the folder."""
+    if path.is_dir():
+        return tuple(sorted(p for p in path.rglob("*") if p.is_file()))
+    data = path.with_name(f"{path.name}{DATA}")
+    return (path, data) if data.is_file() else (path,)

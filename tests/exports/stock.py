@@ -67,6 +67,7 @@ def written(path: Path) -> nn.Module:
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
+    module.main()
     model: nn.Module = module.load()
     return model
 

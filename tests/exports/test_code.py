@@ -108,10 +108,13 @@ def test_a_graph_keeps_its_multipliers_and_paths(tmp_path: Path) -> None:
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_it_trains_as_the_source_does(tmp_path: Path) -> None:
+def test_it_runs_and_trains_as_the_source_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = mupfx.convert(tied(16), TOKENS, base=4)
     done = mupfx.export(model, tmp_path / "net", TOKENS, format="python")
     copy = written(done.path / "model.py")
+    assert capsys.readouterr().out == "(2, 5, 11)\n"  # what its main prints
     assert copy.get_parameter("head.weight") is copy.get_parameter("embed.weight")
     for net in (model, copy):
         net(TOKENS).square().mean().backward()

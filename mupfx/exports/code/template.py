@@ -68,11 +68,20 @@ def random_input(dtype: str, sizes: tuple[int, ...], below: int) -> Tensor:
     return torch.randint(below, sizes).to(kind)
 
 
+def shapes(value: Any) -> Any:
+    """The shape of every tensor, in the same containers."""
+    if isinstance(value, dict):
+        return {{key: shapes(member) for key, member in value.items()}}
+    if isinstance(value, list | tuple):
+        return type(value)(map(shapes, value))
+    return tuple(value.shape) if isinstance(value, Tensor) else value
+
+
 def main() -> None:
     """Run the model on random inputs, and print the shapes of what it returns."""
     with torch.no_grad():
         output = load()(*(random_input(*like) for like in INPUTS.values()))
-    print(torch.utils._pytree.tree_map(lambda x: tuple(x.shape), output))
+    print(shapes(output))
 
 
 if __name__ == "__main__":
