@@ -5,7 +5,7 @@ Fills every matrix of a Llama of 1.2 billion parameters by each law, parameter b
 is what writing one value everywhere costs. Prints billions of values a second, and the ratio.
 
 On a CPU torch draws one number after the other, in one thread, and throws away what a cut excludes;
-here the arithmetic is the limit, not memory, and threads share it. ``--device cuda`` measures a GPU,
+here arithmetic is the limit, not memory, and threads share it. ``--device cuda`` measures a GPU,
 ``--dtype bfloat16`` other storage, ``--layers 1`` a smaller model, ``--path eager`` another path.
 Ends with status 1 where a claim does not hold: on a CPU 1.5 times as fast for normal values, and 10
 for cut ones.
