@@ -67,6 +67,8 @@ class Runnable:
     """Output that is written back to a buffer, to the buffer's name."""
     guards: tuple[str, ...] = ()
     """What must hold of the sizes of inputs, as Python over ``L['leaves'][0].size()[1]``."""
+    way: str = ""
+    """Which axes of inputs are open, in words; empty is all."""
     notes: tuple[str, ...] = ()
 
 

@@ -9,6 +9,7 @@ written to may depend on where it is.
 """
 
 import operator
+from typing import Any
 
 import torch
 from torch import fx
@@ -41,7 +42,7 @@ def _writes(node: fx.Node) -> bool:
 
 
 def _inline(graph: fx.Graph, node: fx.Node, body: fx.Graph) -> None:
-    values: dict[fx.Node, object] = {}
+    values: dict[fx.Node, Any] = {}
     operands = iter(node.args[2:])
     with graph.inserting_before(node):
         for inner in body.nodes:
@@ -49,16 +50,16 @@ def _inline(graph: fx.Graph, node: fx.Node, body: fx.Graph) -> None:
                 values[inner] = next(operands)
             elif inner.op == "output":
                 made = fx.map_arg(inner.args[0], lambda n: values[n])
-                _give(graph, node, list(made))  # type: ignore[call-overload]
+                _give(graph, node, list(made))
             else:
-                values[inner] = graph.node_copy(inner, lambda n: values[n])  # type: ignore[arg-type, return-value]
+                values[inner] = graph.node_copy(inner, lambda n: values[n])
     held = node.args[1]
     graph.erase_node(node)
     if isinstance(held, fx.Node) and not held.users:
         graph.erase_node(held)
 
 
-def _give(graph: fx.Graph, node: fx.Node, made: list[object]) -> None:
+def _give(graph: fx.Graph, node: fx.Node, made: list[Any]) -> None:
     """Let those that picked a result of the region read what was made of it."""
     for pick in list(node.users):
         assert pick.target is operator.getitem
@@ -68,5 +69,5 @@ def _give(graph: fx.Graph, node: fx.Node, made: list[object]) -> None:
         if isinstance(pick.meta.get("val"), torch.Tensor):
             value = graph.call_function(aten.detach.default, (value,))
             value.meta = dict(pick.meta)
-        pick.replace_all_uses_with(value)  # type: ignore[arg-type]
+        pick.replace_all_uses_with(value)
         graph.erase_node(pick)

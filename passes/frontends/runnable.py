@@ -1,12 +1,13 @@
 """A graph that can be run in the model's place: exported, as general in its sizes as torch can.
 
-Every axis of every input is left open (``Dim.AUTO``); where that fails, all are as in the example,
+Every axis of every input is left open (``Dim.AUTO``); where that fails, the first one; else none,
 and a note says so. What must hold of open sizes is kept, to be asserted whenever the graph is run.
 """
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -29,6 +30,14 @@ class Taken:
 
 
 SIZES = "the graph holds for inputs of these sizes only"
+BATCHES = "of the sizes of inputs, only the first may be another"
+WAYS = {"": 99, BATCHES: 1, SIZES: 0}
+"""What a note says, and how many axes of every input are left open."""
+
+STARS: Mapping[object, str] = {
+    inspect.Parameter.VAR_POSITIONAL: "*",
+    inspect.Parameter.VAR_KEYWORD: "**",
+}
 
 
 class Seen:
@@ -67,9 +76,8 @@ def taken_apart(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
     nest = Nest("the input")
     found = []
     for name, value in signature.bind(*args, **kwargs).arguments.items():
-        kind = signature.parameters[name].kind
-        star = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
-        found.append(Argument(name, nest.take(value, name), star.get(kind, "")))
+        star = STARS.get(signature.parameters[name].kind, "")
+        found.append(Argument(name, nest.take(value, name), star))
     return Taken(tuple(found), _distinct(nest.leaves), tuple(nest.paths))
 
 
@@ -92,50 +100,63 @@ def call_of(
     signature = signature_of(model)
     assert signature is not None
     values = {a.name: put(a.value, leaves, together) for a in arguments}
-    bound = inspect.BoundArguments(signature, values)  # type: ignore[arg-type]
+    bound = inspect.BoundArguments(signature, OrderedDict(values))
     return bound.args, bound.kwargs
 
 
 def runnable(
-    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], *, dynamic: bool = True
+    model: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    ways: Sequence[str] = tuple(WAYS),
 ) -> Runnable:
-    """The graph of a model in the mode that it is in, with all of its inputs' axes open.
+    """The graph of a model in the mode that it is in, as open in its sizes as it can be.
+
+    Args:
+        model: The model.
+        args: Positional example inputs.
+        kwargs: Keyword example inputs.
+        ways: Which axes of inputs to leave open, by the notes of ``WAYS``; the first that works.
 
     Raises:
         LoweringError: Inputs or outputs are of a kind that a graph cannot have.
     """
     taken = taken_apart(model, args, kwargs)
-    flat, leaves = Leaves(model, taken.arguments), taken.leaves
-    if not dynamic:
-        return _runnable(_exported(flat, leaves, None), flat, taken.paths, (SIZES,))
-    try:
-        opened = {"leaves": tuple(_open(leaf) for leaf in leaves)}
-        exported = _exported(flat, leaves, opened)
-        notes: tuple[str, ...] = ()
-    except LoweringError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the exporter raises whatever the model raises
-        exported = _exported(flat, leaves, None)
-        reason = str(error).strip().splitlines()[0][:120]
-        notes = (f"{SIZES}: {reason}",)
-    return _runnable(exported, flat, taken.paths, notes)
+    flat = Leaves(model, taken.arguments)
+    refused = ""
+    for what in ways:
+        try:
+            opened = {"leaves": tuple(_opened(leaf, WAYS[what]) for leaf in taken.leaves)}
+            exported = _exported(flat, taken.leaves, opened)
+        except LoweringError:
+            raise
+        except Exception as error:
+            if what == ways[-1]:
+                raise
+            refused = refused or str(error).strip().partition("\n")[0][:120]
+            continue
+        note = f"{what}: {refused}" if refused else what
+        made = _runnable(exported, flat, taken.paths)
+        return replace(made, way=what, notes=(note,) if note else ())
+    raise AssertionError("there is no way to try")
 
 
-def _open(leaf: torch.Tensor) -> dict[int, Any] | None:
-    return dict.fromkeys(range(leaf.dim()), torch.export.Dim.AUTO) or None
+def _opened(leaf: torch.Tensor, most: int) -> dict[int, Any] | None:
+    dims = range(min(leaf.dim(), most))
+    return dict.fromkeys(dims, torch.export.Dim.AUTO) or None
 
 
 def _exported(
     flat: Leaves, leaves: Sequence[torch.Tensor], opened: Any
 ) -> torch.export.ExportedProgram:
-    return torch.export.export(flat, tuple(leaves), strict=False, dynamic_shapes=opened)
+    """The exporter leaves marks on tensors: it gets others over the same memory."""
+    given = tuple(leaf.detach().requires_grad_(leaf.requires_grad) for leaf in leaves)
+    return torch.export.export(flat, given, strict=False, dynamic_shapes=opened)
 
 
 def _runnable(
-    exported: torch.export.ExportedProgram,
-    flat: Leaves,
-    paths: tuple[str, ...],
-    notes: tuple[str, ...],
+    exported: torch.export.ExportedProgram, flat: Leaves, paths: tuple[str, ...]
 ) -> Runnable:
     signature = exported.graph_signature
     graph = exported.graph_module.graph
@@ -155,7 +176,6 @@ def _runnable(
             out: name.removeprefix("model.") for out, name in signature.buffers_to_mutate.items()
         },
         guards=tuple(getattr(exported, "_guards_code", None) or ()),
-        notes=notes,
     )
 
 

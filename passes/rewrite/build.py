@@ -14,7 +14,7 @@ from mupfx.passes.rewrite.modes import FollowMode
 from mupfx.passes.rewrite.module import MODE, Part, Rewritten, parts_of
 from mupfx.passes.rewrite.multiply import Insertion, Multiply
 from mupfx.passes.rewrite.own import Own
-from mupfx.passes.rewrite.sizes import Describe, RequireSizes
+from mupfx.passes.rewrite.sizes import Describe, RequireSizes, UnreadableGuardError
 from mupfx.passes.rewrite.types import Elsewhere, FollowTensors
 
 
@@ -66,7 +66,7 @@ def run(module: Rewritten, passes: Sequence[object]) -> Rewritten:
     try:
         manager(module)
     except Exception as error:
-        if isinstance(error.__cause__, MupfxError):
+        if isinstance(error.__cause__, MupfxError | UnreadableGuardError):
             raise error.__cause__ from None
         raise
     return module

@@ -180,3 +180,16 @@ lowering='fx' says nothing
   expected: "eager" or "graph"
   hint: lowering="graph"\
 """)
+
+
+def test_where_only_the_first_size_can_be_open_it_is_said() -> None:
+    def shortcut(width: int) -> nn.Module:
+        torch.manual_seed(0)
+        layers = nn.Conv2d(1, width, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()
+        return nn.Sequential(*layers, nn.Linear(9 * width, 2))
+
+    model, image = shortcut(8), torch.randn(2, 1, 8, 8)
+    graph = mupfx.convert(model, image, base=shortcut(8), lowering="graph")
+    assert any("only the first may be another" in note for note in mupfx.plan(graph).notes)
+    assert torch.equal(graph(image[:1]), shortcut(8)(image[:1]))
+    assert "other sizes" in refusal(lambda: graph(torch.ones(2, 1, 9, 9)))
