@@ -276,6 +276,32 @@ def test_base_in_other_forms() -> None:
             assert zeros or found.std == pytest.approx(row.init.std), name
 
 
+def test_numbers_in_buffers_count() -> None:
+    """A factor of sqrt(width), kept as a buffer, is seen without values as it is with them."""
+
+    class Scaled(nn.Module):
+        scale: Tensor
+
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.embed = nn.Embedding(11, width)
+            self.register_buffer("scale", torch.tensor(width**0.5), persistent=False)
+            self.hidden = nn.Linear(width, width)
+            self.last = nn.Linear(width, 3)
+
+        def forward(self, ids: Tensor) -> Tensor:
+            x = self.embed(ids) * self.scale
+            result: Tensor = self.last(torch.relu(self.hidden(x)))
+            return result
+
+    made = mupfx.build(Scaled, IDS, base={"width": 16}, width=64)
+    other = mupfx.convert(Scaled(64), IDS, base=lambda: Scaled(16))
+    mine, theirs = (mupfx.plan(m).parameters["embed.weight"].init for m in (made, other))
+    assert mine.factor == pytest.approx(theirs.factor)
+    assert mine.factor == pytest.approx(0.5)
+    assert made.get_buffer("scale").item() == 8.0
+
+
 def test_plain_attributes_stay() -> None:
     class Held(nn.Module):
         def __init__(self, width: int) -> None:

@@ -1,7 +1,8 @@
 """Run a factory, and record how every parameter's values came to be.
 
 With values, nothing of the run changes: numbers, generators and devices are as they would be.
-Without, large tensors have no memory, and the module that comes back is on the meta device.
+Without, large tensors have no memory, and the module that comes back is on the meta device, but
+for buffers that are one number.
 """
 
 from collections.abc import Callable, Mapping
@@ -107,7 +108,11 @@ def _without_memory(model: nn.Module, stores: Stores) -> Recorded:
 
 
 def _to_meta(model: nn.Module) -> None:
-    """Every parameter and buffer to the meta device; what is one object stays one."""
+    """Every parameter and buffer to the meta device; what is one object stays one.
+
+    But for numbers, which any device takes as they are: a factor of the forward pass has to be
+    seen by who analyses it.
+    """
     moved: dict[int, Tensor | None] = {}
     for module in model.modules():
         for name, parameter in module._parameters.items():
@@ -118,8 +123,12 @@ def _to_meta(model: nn.Module) -> None:
                     moved[id(parameter)] = there
                 module._parameters[name] = moved[id(parameter)]  # type: ignore[assignment]
         for name, buffer in module._buffers.items():
-            if buffer is not None:
+            if buffer is not None and not _is_number(buffer):
                 module._buffers[name] = moved.setdefault(id(buffer), buffer.to("meta"))
+
+
+def _is_number(buffer: Tensor) -> bool:
+    return buffer.dim() == 0 and buffer.is_floating_point() and not buffer.is_meta
 
 
 def _module(model: object) -> nn.Module:
