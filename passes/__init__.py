@@ -33,6 +33,7 @@
     verify       plan, parameters -> problems          all planned, each multiplier once
     groups       plan, optimizer  -> parameter groups  factors on the user's hyperparameters
     carry        model, gauge     -> multipliers       applied where a stored parameter is read
+    rewrite      graph, sites     -> GraphModule       the second lowering: multipliers are nodes
     clip         plan, gradients  -> norm              the same at every width
 
 The code lives in the repository's top-level ``passes``; ``mupfx/passes`` is a link to it.
