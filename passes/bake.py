@@ -7,7 +7,7 @@ is made of, whatever else those make beside it::
     lm_head (tied): input * 0.25              ->  lm_head.weight, untied from wte.weight
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -64,8 +64,13 @@ _Place = tuple[fx.Node, int | None]
 @dataclass(slots=True)
 class _Walk:
     program: Program
-    seen: set[fx.Node]
+    through: dict[fx.Node, set[fx.Node]] = field(default_factory=dict)
+    """What is multiplied, with the inputs that it is multiplied through."""
     leaves: list[_Place] = field(default_factory=list)
+
+    def outside(self, node: fx.Node) -> list[fx.Node]:
+        """Readers of a value that are not multiplied through it."""
+        return [user for user in node.users if node not in self.through.get(user, ())]
 
 
 def bake(program: Program, nodes: Sequence[str], part: Part) -> tuple[Baked, ...] | str:
@@ -104,9 +109,11 @@ def _origin(node: fx.Node) -> fx.Node:
 def _baked(
     program: Program, starts: Sequence[_Place], part: Part, sources: frozenset[fx.Node]
 ) -> tuple[Baked, ...] | str:
-    walk = _Walk(program, set(sources))
+    walk = _Walk(program)
     try:
         _follow(walk, starts)
+        for node, start in ((n, s) for n in sources for s, _ in starts if s in n.all_input_nodes):
+            walk.through.setdefault(node, set()).add(start)
         _require_unread(walk, sources)
         rows = [_row(walk, place, part) for place in walk.leaves]
     except _NoWay as reason:
@@ -123,9 +130,11 @@ def _follow(walk: _Walk, starts: Sequence[_Place]) -> None:
             continue
         done.add(place)
         node = place[0]
-        walk.seen.add(node)
+        through = walk.through.setdefault(node, set())
         if node.op != "placeholder":
-            queue += _behind(*place)
+            behind = _behind(*place)
+            through.update(source for source, _ in behind)
+            queue += behind
         elif node.name in walk.program.parameters:
             walk.leaves.append(place)
         else:
@@ -213,38 +222,32 @@ def _factor(node: fx.Node) -> list[fx.Node]:
 
 def _require_unread(walk: _Walk, sources: Collection[fx.Node]) -> None:
     """Whatever is multiplied on the way is read by what is multiplied, and by nothing else."""
-    for node in walk.seen:
+    for node in walk.through:
         if node.op == "placeholder" or node in sources:
             continue
-        outside = [user.name for user in node.users if user not in walk.seen]
-        if outside:
-            raise _NoWay(f"{outside[0]} reads {node.name} too")
+        if outside := walk.outside(node):
+            raise _NoWay(f"{outside[0].name} reads {node.name} too")
 
 
 def _row(walk: _Walk, place: _Place, part: Part) -> Baked:
     node, dim = place
     name = walk.program.parameters[node.name]
     names = (name, *walk.program.tied.get(name, ()))
-    readers = list(_readers(walk.program, name))
-    outside = [n for n in readers if n not in walk.seen]
+    read = [n for n in walk.program.graph.nodes if walk.program.parameters.get(n.name) == name]
+    outside = [reader for n in read for reader in walk.outside(n)]
+    inside = [reader for n in read for reader in n.users if n in walk.through.get(reader, ())]
     if dim is None or part.whole:
         row = Baked(name)
     else:
         row = Baked(name, dim, part.start, part.stop, part.period)
     if not outside:
         return row
-    ours = {_alias(n, names) for n in readers if n in walk.seen}
+    ours = {_alias(n, names) for n in inside}
     theirs = {_alias(n, names) for n in outside}
     if len(ours) > 1 or None in ours | theirs or ours & theirs:
         raise _NoWay(f"{outside[0].name} reads {name} too")
     (alone,) = ours
     return Baked(str(alone), row.dim, row.start, row.stop, row.period, untied=True)
-
-
-def _readers(program: Program, name: str) -> Iterator[fx.Node]:
-    for node in program.graph.nodes:
-        if program.parameters.get(node.name) == name:
-            yield from node.users
 
 
 def _alias(reader: fx.Node, names: Sequence[str]) -> str | None:

@@ -110,7 +110,8 @@ class _Attempt:
     taken: list[int] = field(default_factory=list)
     ways: list[int] = field(default_factory=list)
     """How many there were wherever one was taken."""
-    scaled: set[fx.Node] = field(default_factory=set)
+    scaled: dict[fx.Node, frozenset[fx.Node]] = field(default_factory=dict)
+    """What is scaled, with the inputs that it is scaled through: those, and no others, are."""
     carriers: list[fx.Node] = field(default_factory=list)
 
     def run(self) -> Folded:
@@ -127,7 +128,7 @@ class _Attempt:
             if sources is None:
                 refusal = refusal or f"{current.target} is not linear in one tensor"
                 return Folded((), refusal, current.name)
-            self.scaled.add(current)
+            self.scaled[current] = frozenset(sources)
             for source in sources:
                 heappush(heap, (-order[source], source))
         return self._found()
@@ -151,11 +152,10 @@ class _Attempt:
 
     def _also_read(self, node: fx.Node) -> str | None:
         """Who reads a value beside what is scaled and, once each, the sites it is an operand of."""
-        readers = [reader for reader, operand in self.uses if operand == node.name]
-        outside = [u.name for u in node.users if u not in self.scaled and u.name not in readers]
+        outside = self._outside(node)
         if outside:
             return f"{outside[0]} reads it too"
-        for name in readers:
+        for name in (reader for reader, operand in self.uses if operand == node.name):
             reader = self.graph.nodes[name]
             read: list[fx.Node] = []
             fx.map_arg((reader.args, reader.kwargs), read.append)
@@ -163,15 +163,20 @@ class _Attempt:
                 return f"{name} reads it more than once"
         return None
 
+    def _outside(self, node: fx.Node) -> list[str]:
+        """Readers that are not scaled through it."""
+        sites = [reader for reader, operand in self.uses if operand == node.name]
+        inside = (user for user in node.users if node in self.scaled.get(user, ()))
+        known = {*sites, *(user.name for user in inside)}
+        return [user.name for user in node.users if user.name not in known]
+
     def _found(self) -> Folded:
         program, at = self.graph.program, self.uses[0][1]
         names = [program.parameters[node.name] for node in self.carriers]
         for node in program.graph.nodes:
             name = program.parameters.get(node.name)
-            if name in names and any(user not in self.scaled for user in node.users):
-                readers = [r for r, operand in self.uses if operand == node.name]
-                if any(u not in self.scaled and u.name not in readers for u in node.users):
-                    return Folded((), f"{name} is used elsewhere under another name", at)
+            if name in names and self._outside(node):
+                return Folded((), f"{name} is used elsewhere under another name", at)
         return Folded(tuple(dict.fromkeys(names)), None, at)
 
 

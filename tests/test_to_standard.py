@@ -220,6 +220,43 @@ def assert_as_it_was(model: nn.Module, before: dict[str, torch.Tensor]) -> None:
     assert any("hook" in remain for remain in remains(model))
 
 
+def test_a_layer_that_reads_itself_is_refused() -> None:
+    """What is added is multiplied through its own layer and through the one behind it: twice."""
+
+    class Chained(nn.Module):
+        def __init__(self, size: int) -> None:
+            super().__init__()
+            self.both, self.more = Chain(5, 6 * size), nn.Linear(6 * size, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            q, k, v = (
+                part.unflatten(-1, (2, -1)).transpose(1, 2) for part in self.both(x).chunk(3, -1)
+            )
+            mixed = nn.functional.scaled_dot_product_attention(q, k, v)
+            out: torch.Tensor = self.more(torch.cat([mixed.transpose(1, 2).flatten(2)] * 3, -1))
+            return out
+
+    class Chain(nn.Module):
+        def __init__(self, inputs: int, outputs: int) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(inputs, outputs), nn.Linear(outputs, outputs)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.first(x)
+            out: torch.Tensor = y + self.second(y)
+            return out
+
+    torch.manual_seed(0)
+    model = mupfx.convert(
+        Chained(SIZE).double(), vectors(), base=Chained(BASE).double(), strict=False
+    )
+    (site,) = mupfx.plan(model).sites.values()
+    assert site.lowering == "hook"
+    assert "reads linear too" in site.unbaked
+    with pytest.raises(LoweringError):
+        mupfx.to_standard(model)
+
+
 def test_the_initial_function_is_refused() -> None:
     model, base = built("fused")
     mupfx.convert(model, vectors(), base=base, parametrization="ic_mean_field")

@@ -60,7 +60,7 @@ def _baked(
         if not isinstance(found, str):
             return replace(plan, baked=found)
         reasons.append(found)
-    return replace(plan, unbaked=reasons[0] if reasons else NO_OPERAND)
+    return replace(plan, unbaked=reasons[-1] if reasons else NO_OPERAND)
 
 
 def _of_readout(graph: Prepared, plan: SitePlan, sites: Sequence[Site]) -> SitePlan:

@@ -189,6 +189,10 @@ REFUSED: dict[str, tuple[str, Way]] = {
     "read by what the site multiplies it with": (
         "reads it too", lambda m, x: (x[0, :, :1] * m.gain, m.gain.expand(4, WIDTH)),
     ),
+    "a layer after itself": (
+        "reads it too",
+        lambda m, x: (m.second(m.second(x)[..., :5]), m.first(x)),
+    ),
     "unit length": ("reads it too", lambda m, x: (functional.normalize(m.first(x), dim=-1), m.second(x))),
 }  # fmt: skip
 

@@ -56,8 +56,9 @@ WHOLE: dict[str, Case] = {
     "gpt2": Case(partial(hf.gpt2, 1, head_scale=2), partial(hf.gpt2, 1)),
     "gpt2, deeper": Case(partial(hf.gpt2, 2, layers=4), partial(hf.gpt2, 1, layers=2), "completep"),
     "llama": Case(partial(hf.llama, 2), partial(hf.llama, 1)),
-    "llama, wider heads": Case(partial(hf.llama, 1, head_dim=20), partial(hf.llama, 1)),
-    "llama, deeper": Case(partial(hf.llama, 2, layers=4), partial(hf.llama, 1), "completep"),
+    "llama, wider heads and deeper": Case(
+        partial(hf.llama, 1, head_dim=20, layers=4), partial(hf.llama, 1), "completep"
+    ),
     "bert": Case(partial(hf.bert, 2), partial(hf.bert, 1)),
     "vit": Case(partial(hf.vit, 2), partial(hf.vit, 1)),
     "resnet": Case(partial(resnet.resnet50, 2), partial(resnet.resnet50, 1)),
@@ -88,7 +89,7 @@ def convert(case: Case, way: tuple[str, str], dtype: torch.dtype, **options: Any
         built[0].to(dtype),
         args,
         kwargs,
-        base=case.base()[0],
+        base=case.base()[0].to(dtype),
         parametrization=case.parametrization,
         gauge=gauge,
         lowering=lowering,
