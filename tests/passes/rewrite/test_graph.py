@@ -257,3 +257,16 @@ def test_exact_splits_what_folding_would_carry() -> None:
     graph = graph_of(net(32), one, **makings)
     assert set(products(graph).values()) == {4.0}
     assert torch.equal(graph(one), eager(one))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gauge", ["fold", "unit"])
+def test_inductor_compiles_it_whole(gauge: str) -> None:
+    graph = graph_of(gpt(), CALL, Gpt(32), gauge=gauge)
+    compiled: Any = torch.compile(graph, fullgraph=True)
+    for mode in (False, True, False):
+        graph.train(mode)
+        compiled(*CALL)["logits"].sum().backward()
+    expected = graph(*CALL)["logits"]
+    assert torch.allclose(compiled(*CALL)["logits"], expected, rtol=1e-10)
+    assert torch.allclose(compiled(tokens(0, 3, 5))["logits"], graph(tokens(0, 3, 5))["logits"])
