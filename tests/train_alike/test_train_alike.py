@@ -47,7 +47,7 @@ def run(
     name: str, way: tuple[str, str], optimizer: str, *, exact: bool = False, steps: int = STEPS
 ) -> Run:
     prototype = converted(name, way, exact=exact)
-    return train(prototype, CASES[name].build(), DTYPES[exact], optimizer, steps)
+    return train(prototype, CASES[name], DTYPES[exact], optimizer, steps)
 
 
 def ways(name: str) -> list[tuple[str, str]]:
@@ -142,8 +142,8 @@ def test_generated_models(spec: ModelSpec, optimizer: str) -> None:
         return model, inputs, {}
 
     case = Case(lambda: built(2), lambda: built(1))  # type: ignore[arg-type, return-value]
-    one = train(convert(case, FIRST, torch.float64), case.build(), torch.float64, optimizer, 8)
+    one = train(convert(case, FIRST, torch.float64), case, torch.float64, optimizer, 8)
     for way in OTHERS:
         model = convert(case, way, torch.float64)
-        other = train(model, case.build(), torch.float64, optimizer, 8)
+        other = train(model, case, torch.float64, optimizer, 8)
         assert apart(other, one) < TOLERANCE, way
