@@ -55,7 +55,7 @@ def ways(name: str) -> list[tuple[str, str]]:
     return [way for way in OTHERS if "lstm" not in name or way != ("eager", "unit")]
 
 
-@pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
+@pytest.mark.parametrize("optimizer", ["adamw"])
 @pytest.mark.parametrize("name", QUICK)
 def test_small_models(name: str, optimizer: str) -> None:
     one = run(name, FIRST, optimizer, steps=6)
@@ -64,7 +64,7 @@ def test_small_models(name: str, optimizer: str) -> None:
         assert apart(other, one) < TOLERANCE, way
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", ["small gpt"])
 def test_small_models_bit_for_bit(name: str) -> None:
     one = run(name, FIRST, "adamw", exact=True, steps=6)
     for way in ways(name):
