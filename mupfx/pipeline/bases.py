@@ -75,7 +75,7 @@ def made_by(model: Model | Callable[[], Model]) -> tuple[Model, Mapping[str, Dra
         InitError: It is neither.
     """
     if isinstance(model, nn.Module):
-        return model, {}
+        return cast("Model", model), {}
     made = record(model)
     return cast("Model", made.model), made.laws
 

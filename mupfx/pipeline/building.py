@@ -154,4 +154,4 @@ def _tie(module: nn.Module, plan: Plan) -> None:
     every = dict(module.named_parameters(remove_duplicate=False))
     for other, name in plan.aliases.items():
         owner, _, own = other.rpartition(".")
-        module.get_submodule(owner).register_parameter(own, cast("nn.Parameter", every[name]))
+        module.get_submodule(owner).register_parameter(own, every[name])
