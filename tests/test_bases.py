@@ -107,6 +107,19 @@ def test_the_base_may_be_in_the_other_mode(training: bool) -> None:  # noqa: FBT
     assert numbers(found) == numbers(expected)
 
 
+@pytest.mark.parametrize("change", [nn.Module.double, nn.Module.bfloat16, nn.Module.train])
+def test_a_base_of_another_type_or_mode_says_as_much(
+    change: Callable[[nn.Module], nn.Module],
+) -> None:
+    """What only the graph says is read as well: here heads grow in size, not in number."""
+    target, args, kwargs = hugging_face.llama(2, head_dim=16)
+    base = hugging_face.llama(1, head_dim=8)[0]
+    told = mupfx.analyze(target, args, kwargs, base=base)
+    other = mupfx.analyze(change(target), args, kwargs, base=base)
+    assert other.ratios == told.ratios
+    assert other.findings == told.findings
+
+
 def test_head_size_grows_when_the_user_says_so() -> None:
     """By number, the base's heads are as many and smaller."""
     built = gpt.gpt(1, head_scale=2)

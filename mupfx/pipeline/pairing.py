@@ -5,10 +5,12 @@ use; where it does not run on the inputs, by the names that two instances of one
 sizes decide that one has an op more, what both have is lined up.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
 
 from mupfx.core.program import Program
@@ -22,6 +24,10 @@ from mupfx.pipeline.bases import Given
 from mupfx.pipeline.standing import with_stand_ins
 
 BY_NAME = "the base does not run on these inputs: its shapes are read by parameter name"
+BY_USE = (
+    "the base passes values on in another way: its shapes are read in the order of their use, and "
+    "what they leave open, such as the size of heads, is as without a base model"
+)
 
 
 def captured_pair(
@@ -36,7 +42,8 @@ def captured_pair(
     if base is None or base.model is None:
         return mine, None, base
     try:
-        theirs = capture(base.model, args, kwargs, frontends=from_here(mine.frontend))
+        beside = _alike(base.model, model)
+        theirs = capture(beside, args, kwargs, frontends=from_here(mine.frontend))
     except CaptureError:
         shapes = {name: tuple(p.shape) for name, p in base.model.named_parameters()}
         if shapes == mine.shapes or shapes.keys() != mine.shapes.keys():
@@ -46,8 +53,22 @@ def captured_pair(
         if theirs.frontend in from_here(mine.frontend):
             mine = capture(model, args, kwargs, frontends=from_here(theirs.frontend))
         else:
-            theirs = capture(base.model, args, kwargs, frontends=from_here(mine.frontend))
+            theirs = capture(beside, args, kwargs, frontends=from_here(mine.frontend))
     return mine, normalize(theirs), base
+
+
+def _alike(base: nn.Module, model: nn.Module) -> nn.Module:
+    """The base in the model's mode and of its type, if it has one: casts and dropout are ops."""
+    own, types = _types(base), _types(model)
+    other = len(own) == len(types) == 1 and own != types
+    if not other and base.training == model.training:
+        return base
+    made = copy.deepcopy(base).train(model.training)
+    return made.to(types.pop()) if other else made
+
+
+def _types(model: nn.Module) -> set[torch.dtype]:
+    return {p.dtype for p in model.parameters() if p.is_floating_point()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +103,7 @@ def line_up(base: Given | None, program: Program, beside: Program | None, grow: 
         found = None if shapes is not None else _inserted(base, program, beside, grow)
         if shapes is None and found is None:
             raise
-        return found or Lined(Given(shapes=shapes))
+        return found or Lined(Given(shapes=shapes, note=BY_USE))
 
 
 def _inserted(
