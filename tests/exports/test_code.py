@@ -261,19 +261,19 @@ def test_spelling(
     assert expression(node, lambda n: n.name, {0.25: "SCALE"}) == text
 
 
-@torch.library.custom_op("mupfx_tests::twice", mutates_args=())
-def twice(x: Tensor) -> Tensor:
+@torch.library.custom_op("mupfx_tests::doubled", mutates_args=())
+def doubled(x: Tensor) -> Tensor:
     return x * 2
 
 
-@twice.register_fake
+@doubled.register_fake
 def _(x: Tensor) -> Tensor:
     return torch.empty_like(x)
 
 
 class Foreign(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = twice(x)
+        out: Tensor = doubled(x)
         return out
 
 
@@ -283,8 +283,8 @@ def test_ops_of_other_libraries_are_refused(tmp_path: Path) -> None:
         mupfx.export(Foreign(), tmp_path / "net", torch.ones(2, 3), format="python")
     assert str(error.value) == snapshot("""\
 Python of torch alone cannot say what this graph calls
-  where: twice
-  found: mupfx_tests.twice.default
+  where: doubled
+  found: mupfx_tests.doubled.default
   hint: format="pt2" keeps it, for whoever has the library that it belongs to\
 """)
     assert list(tmp_path.iterdir()) == []

@@ -275,7 +275,7 @@ class Mixture(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         scores = torch.sigmoid(self.gate(x))
-        return scores * self.value(x), scores[..., : self.beside]
+        return scores * functional.softplus(self.value(x)), scores[..., : self.beside]
 
 
 def routed(depth: int, beside: int) -> nn.Module:
