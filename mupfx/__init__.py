@@ -62,20 +62,13 @@ if TYPE_CHECKING:
     from mupfx.api import (
         analyze,
         build,
-        check_groups,
         compare,
         convert,
-        emit,
         explain_parametrization,
-        export,
-        optimizer,
-        param_groups,
         plan,
         rescale_,
         save_base,
-        scaled,
         suggest,
-        to_standard,
     )
     from mupfx.core.advice import Advice
     from mupfx.core.analysis import Analysis
@@ -98,12 +91,23 @@ if TYPE_CHECKING:
         PlanError,
         TargetError,
     )
-    from mupfx.training import Muon, clip_grad_norm_, init_, muon_groups, regauge_, scheduler
+    from mupfx.shipping import emit, export, to_standard
+    from mupfx.training import (
+        Muon,
+        check_groups,
+        clip_grad_norm_,
+        init_,
+        muon_groups,
+        optimizer,
+        param_groups,
+        regauge_,
+        scaled,
+        scheduler,
+    )
 else:  # hidden from type checkers, which would take any name for granted
     _HOMES = {
         "mupfx.api": (
-            "analyze build check_groups compare convert emit explain_parametrization export"
-            " optimizer param_groups plan rescale_ save_base scaled suggest to_standard"
+            "analyze build compare convert explain_parametrization plan rescale_ save_base suggest"
         ),
         "mupfx.core.advice": "Advice",
         "mupfx.core.analysis": "Analysis",
@@ -115,7 +119,11 @@ else:  # hidden from type checkers, which would take any name for granted
             "AnalysisError BaseError CaptureError ExportError InitError LoweringError ModelError"
             " MupfxError MupfxWarning OptimizerError ParametrizationError PlanError TargetError"
         ),
-        "mupfx.training": "Muon clip_grad_norm_ init_ muon_groups regauge_ scheduler",
+        "mupfx.shipping": "emit export to_standard",
+        "mupfx.training": (
+            "Muon check_groups clip_grad_norm_ init_ muon_groups optimizer param_groups regauge_"
+            " scaled scheduler"
+        ),
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -7,25 +7,19 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
-from torch.optim import Optimizer
 
 from mupfx.core.advice import Advice
 from mupfx.core.analysis import Analysis
 from mupfx.core.conversion import is_standard
-from mupfx.core.exported import Exported
 from mupfx.core.hyperparameters import NO_CHOICES, Hyperparameters
-from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import Plan
 from mupfx.errors import InitError, MupfxError
-from mupfx.kernels.draw import Draw
 from mupfx.passes.advice import advise
 from mupfx.passes.capture import unwrapped
-from mupfx.passes.groups import absolute, build_groups, check_ratios, construct, reject_stepped
-from mupfx.passes.groups import scaled as scaled_per_group
 from mupfx.passes.laws import record_shapes
 from mupfx.passes.preflight import preflight
-from mupfx.pipeline.analysis import Options, run_analysis
+from mupfx.pipeline.analysis import Options, positional, run_analysis
 from mupfx.pipeline.bases import Base, made_by, read_base, write_base
 from mupfx.pipeline.building import (
     Memory,
@@ -40,7 +34,6 @@ from mupfx.pipeline.graph import lower_to_graph
 from mupfx.pipeline.lowering import converted, finish, require_unconverted
 from mupfx.pipeline.planning import Request, make_plan
 from mupfx.pipeline.regauging import lower_into
-from mupfx.pipeline.standard import standard
 from mupfx.render.comparison import comparison_document
 from mupfx.render.parametrization import parametrization_document, parametrizations_document
 from mupfx.render.text import plain
@@ -50,21 +43,14 @@ from mupfx.tables.parametrizations import parametrization as table_of
 __all__ = [
     "analyze",
     "build",
-    "check_groups",
     "compare",
     "convert",
     "dump",
-    "emit",
     "explain_parametrization",
-    "export",
-    "optimizer",
-    "param_groups",
     "plan",
     "rescale_",
     "save_base",
-    "scaled",
     "suggest",
-    "to_standard",
 ]
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -108,7 +94,7 @@ def analyze(  # noqa: PLR0913 - each is an answer that only the user can give
     preflight(model)
     options = _options(base_depth, grow, overrides)
     given = None if base is None else read_base(base)
-    return run_analysis(model, _positional(args), kwargs or {}, given, options)
+    return run_analysis(model, positional(args), kwargs or {}, given, options)
 
 
 def convert(  # noqa: PLR0913 - each is an answer that only the user can give
@@ -180,7 +166,7 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     laws, keep = _laws(model, init)
     request = Request(table, read_base(base), strict, hooks, laws, choices, keep, lowering, drawn)
     options = _growing(table, base_depth, grow, overrides)
-    call = tuple(_positional(args)), kwargs or {}
+    call = tuple(positional(args)), kwargs or {}
     inner = model if lowering == "graph" else unwrapped(model)[0]
     analysis = run_analysis(inner, *call, request.base, options)
     planned = make_plan(inner, analysis, request)
@@ -261,39 +247,12 @@ def build(  # noqa: PLR0913 - each is an answer that only the user can give
     options = _growing(table, base_depth, grow, overrides)
     preflight(made.model)
     with all_on_meta(made.model):
-        analysis = run_analysis(made.model, _positional(args), kwargs or {}, given, options)
+        analysis = run_analysis(made.model, positional(args), kwargs or {}, given, options)
     planned = make_plan(made.model, analysis, request)
     require_starts(made, planned.plan, analysis.unreached)
     lower_into(made.model, planned, gauge, exact=exact)
     memory = Memory(torch.device(device), shard, seed, nested)
     return cast("Model", materialise(made.model, made, memory))
-
-
-def emit(
-    model: nn.Module, folder: str | Path, *, laws: Mapping[str, Draw] | None = None
-) -> tuple[Path, ...]:
-    """Write the starting values of a converted model as a program that needs no mupfx.
-
-    ``init_kernels.py`` holds a table of the model's laws, the Triton kernel and the same in torch.
-    Run, it writes a state dict; its ``init_(model, seed=0)`` fills a model, sharded or not. Values
-    are those of ``mupfx.init_``. ``plan.json`` and ``param_groups.json`` are written beside it.
-
-    Args:
-        model: Converted, or built; the meta device is enough: ``build(..., device="meta")``.
-        folder: Where the three files go.
-        laws: As for ``init_``.
-
-    Returns:
-        The files.
-
-    Raises:
-        ExportError: The folder cannot be written.
-        InitError: A parameter is not drawn by a law of the kernels.
-        PlanError: The model was not converted.
-    """
-    from mupfx.pipeline.emitting import emit as run  # noqa: PLC0415 - its writers need more
-
-    return run(model, Path(folder), laws or {})
 
 
 def suggest(analysis: Analysis) -> tuple[Advice, ...]:
@@ -338,7 +297,7 @@ def compare(  # noqa: PLR0913 - each is an answer that only the user can give
     chosen = one_of_each() if parametrizations is None else tuple(map(table_of, parametrizations))
     preflight(model)
     options = _options(base_depth, grow, overrides)
-    found = run_analysis(model, _positional(args), kwargs or {}, read_base(base), options)
+    found = run_analysis(model, positional(args), kwargs or {}, read_base(base), options)
     return plain(comparison_document(compared(found, chosen)))
 
 
@@ -365,101 +324,6 @@ def explain_parametrization(parametrization: str | Path | Parametrization | None
     return plain(parametrization_document(table_of(parametrization)))
 
 
-def param_groups(
-    model: nn.Module,
-    optimizer: type[Optimizer],
-    *,
-    groups: object = None,
-    family: str | OptimizerFamily | None = None,
-    wd_rule: str = "timescale",
-    **hyperparameters: Any,
-) -> list[dict[str, Any]]:
-    """Ordinary optimizer groups with every hyperparameter in the parametrization.
-
-    Args:
-        model: A converted model.
-        optimizer: The class that will take the groups.
-        groups: The user's own groups, in any form torch takes; they are split, never changed.
-        family: How a class that is not known scales: ``"adamw"``, ``"sign"`` (Lion), ``"sgd"``,
-            ``"shampoo"``, ..., or an ``OptimizerFamily`` of one's own.
-        wd_rule: What decoupled weight decay keeps as the learning rate changes with the model:
-            ``"timescale"`` (``lr * weight_decay``), ``"const"`` (``weight_decay``), or ``"sqrt"``,
-            between them.
-        **hyperparameters: As tuned at the base; what is left out is the optimizer's own default.
-
-    Raises:
-        PlanError: The model was not converted.
-        OptimizerError: The optimizer, a hyperparameter or a group does not fit.
-    """
-    module, conversion = converted(model)
-    return build_groups(
-        conversion.plan,
-        module.named_parameters(),
-        optimizer,
-        hyperparameters,
-        user_groups=groups,
-        family=family,
-        wd_rule=wd_rule,
-    )
-
-
-OptimizerClass = TypeVar("OptimizerClass", bound=Optimizer)
-
-
-def optimizer(
-    cls: type[OptimizerClass],
-    model: nn.Module,
-    *,
-    groups: object = None,
-    family: str | OptimizerFamily | None = None,
-    wd_rule: str = "timescale",
-    **hyperparameters: Any,
-) -> OptimizerClass:
-    """``cls`` over ``param_groups``, and what groups cannot say; arguments as there.
-
-    Accumulators that start with a value (Adagrad) are scaled, and steps that follow another rule
-    than the rest (the first of RAdam, the cap of Adafactor) get their numbers in a hook.
-
-    Raises:
-        OptimizerError: As ``param_groups``, or the class changed what the groups say.
-    """
-    given: object = cls
-    if isinstance(given, Optimizer):
-        reject_stepped(given)
-    module, conversion = converted(model)
-    made: OptimizerClass = construct(
-        cls,
-        build_groups(
-            conversion.plan,
-            module.named_parameters(),
-            cls,
-            hyperparameters,
-            user_groups=groups,
-            family=family,
-            wd_rule=wd_rule,
-            alone=False,
-        ),
-        hyperparameters,
-    )
-    return made
-
-
-def check_groups(optimizer: Optimizer, *schedulers: object) -> tuple[str, ...]:
-    """What no longer stands in the planned ratio, a sentence each; empty when all does.
-
-    Args:
-        optimizer: One made by ``mupfx.optimizer``, or of ``mupfx.param_groups``.
-        *schedulers: Those that drive it, if they are to be looked at as well: a floor or a maximum
-            that is the same for all groups erases the ratios only once it is reached.
-    """
-    return check_ratios(optimizer) + absolute(schedulers)
-
-
-def scaled(optimizer: Optimizer, value: float) -> list[float]:
-    """A learning rate per group, for schedulers that set one, such as ``OneCycleLR``."""
-    return scaled_per_group(optimizer, value)
-
-
 def rescale_(model: Model) -> Model:
     """Rescale values that were made after converting on the meta device.
 
@@ -469,70 +333,6 @@ def rescale_(model: Model) -> Model:
     """
     finish(model)
     return model
-
-
-def to_standard(model: nn.Module, *, untie: bool = True) -> nn.Module:
-    """Make a converted model an ordinary one again, in place, before or after training.
-
-    All that is outside the weights is multiplied into them: hooks, carried multipliers and, of a
-    graph, its multiplier nodes are gone. The function is the same, and so are class, code and
-    names. ``convert`` of the result keeps its values.
-
-    Args:
-        model: A converted model, also compiled or wrapped in DDP.
-        untie: A weight that two uses multiply differently becomes two, with a warning that says so.
-            False multiplies what the use reads instead, such as the gain of the last norm, so that
-            the values fit a class that ties; and refuses where there is no such thing.
-
-    Returns:
-        The same module, out of its wrappers.
-
-    Raises:
-        PlanError: The model was not converted, or a part of the conversion is gone.
-        LoweringError: No weight can carry a multiplier; the model is then unchanged.
-    """
-    return standard(model, untie=untie)
-
-
-def export(  # noqa: PLR0913 - each is an answer that only the user can give
-    model: nn.Module,
-    path: str | Path,
-    args: object = (),
-    kwargs: Mapping[str, Any] | None = None,
-    *,
-    format: str | None = None,  # noqa: A002 - what it is
-    multipliers: str = "weights",
-    tolerance: float | None = None,
-) -> Exported:
-    """Write a model, trained or not, so that others can use it without mupfx.
-
-    What is written is run beside the model on the example, in evaluation mode; where sizes may
-    change, on another size too. If it is not the same function, nothing is left at ``path``.
-
-    Args:
-        model: A converted model, or any other; it is left as it is.
-        path: A file, replaced if it is there, or a folder that is empty or new.
-        args: Positional example inputs; a single tensor may stand for itself.
-        kwargs: Keyword example inputs.
-        format: ``"state_dict"`` (.pt) and ``"safetensors"``: weights that load into the
-            unmodified class; ``"hf"``: a folder for ``from_pretrained``; ``"pt2"``: of
-            torch.export; ``"onnx"``; ``"python"``: a folder with code that needs torch and
-            safetensors alone. None where the file's suffix says it.
-        multipliers: ``"weights"`` multiplies them in; ``"config"`` puts those that the
-            configuration of a transformers model has fields for there, with ``format="hf"``.
-        tolerance: The largest relative error to accept; None for that of the format and dtype.
-
-    Returns:
-        Where it is, the largest relative error, and what became other than it was.
-
-    Raises:
-        ExportError: The format does not take the model, or what was written is not the same.
-        LoweringError: A multiplier cannot be multiplied into any weight.
-    """
-    from mupfx.pipeline.exporting import order_for, ship  # noqa: PLC0415 - safetensors
-
-    order = order_for(Path(path), format, tolerance, multipliers)
-    return ship(model, tuple(_positional(args)), dict(kwargs or {}), order)
 
 
 def save_base(model: nn.Module | Analysis, path: str | Path) -> None:
@@ -549,12 +349,6 @@ def save_base(model: nn.Module | Analysis, path: str | Path) -> None:
         write_base(shapes, Path(path))
     except OSError as error:
         raise MupfxError(f"cannot write {str(path)!r}", found=str(error)) from error
-
-
-def _positional(args: object) -> Sequence[Any]:
-    if isinstance(args, tuple | list):
-        return args
-    return (args,)
 
 
 def _laws(model: nn.Module, init: Mapping[str, str] | str | None) -> tuple[Mapping[str, str], bool]:

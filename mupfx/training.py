@@ -11,15 +11,133 @@ from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.errors import MupfxError, PlanError
 from mupfx.kernels.draw import Draw
 from mupfx.passes.clip import clip_
-from mupfx.passes.groups import Muon, MuonGroups, schedule, split_analysed, split_planned
+from mupfx.passes.groups import (
+    Muon,
+    MuonGroups,
+    absolute,
+    build_groups,
+    check_ratios,
+    construct,
+    reject_stepped,
+    schedule,
+    split_analysed,
+    split_planned,
+)
+from mupfx.passes.groups import scaled as scaled_per_group
 from mupfx.passes.matrices import matrices_of
 from mupfx.pipeline.lowering import converted
 from mupfx.pipeline.redrawing import Wishes, redraw
 from mupfx.pipeline.regauging import Growth, regauge, rounded
 
-__all__ = ["Muon", "clip_grad_norm_", "init_", "muon_groups", "regauge_", "scheduler"]
+__all__ = [
+    "Muon",
+    "check_groups",
+    "clip_grad_norm_",
+    "init_",
+    "muon_groups",
+    "optimizer",
+    "param_groups",
+    "regauge_",
+    "scaled",
+    "scheduler",
+]
 
 Model = TypeVar("Model", bound=nn.Module)
+
+
+def param_groups(
+    model: nn.Module,
+    optimizer: type[Optimizer],
+    *,
+    groups: object = None,
+    family: str | OptimizerFamily | None = None,
+    wd_rule: str = "timescale",
+    **hyperparameters: Any,
+) -> list[dict[str, Any]]:
+    """Ordinary optimizer groups with every hyperparameter in the parametrization.
+
+    Args:
+        model: A converted model.
+        optimizer: The class that will take the groups.
+        groups: The user's own groups, in any form torch takes; they are split, never changed.
+        family: How a class that is not known scales: ``"adamw"``, ``"sign"`` (Lion), ``"sgd"``,
+            ``"shampoo"``, ..., or an ``OptimizerFamily`` of one's own.
+        wd_rule: What decoupled weight decay keeps as the learning rate changes with the model:
+            ``"timescale"`` (``lr * weight_decay``), ``"const"`` (``weight_decay``), or ``"sqrt"``,
+            between them.
+        **hyperparameters: As tuned at the base; what is left out is the optimizer's own default.
+
+    Raises:
+        PlanError: The model was not converted.
+        OptimizerError: The optimizer, a hyperparameter or a group does not fit.
+    """
+    module, conversion = converted(model)
+    return build_groups(
+        conversion.plan,
+        module.named_parameters(),
+        optimizer,
+        hyperparameters,
+        user_groups=groups,
+        family=family,
+        wd_rule=wd_rule,
+    )
+
+
+OptimizerClass = TypeVar("OptimizerClass", bound=Optimizer)
+
+
+def optimizer(
+    cls: type[OptimizerClass],
+    model: nn.Module,
+    *,
+    groups: object = None,
+    family: str | OptimizerFamily | None = None,
+    wd_rule: str = "timescale",
+    **hyperparameters: Any,
+) -> OptimizerClass:
+    """``cls`` over ``param_groups``, and what groups cannot say; arguments as there.
+
+    Accumulators that start with a value (Adagrad) are scaled, and steps that follow another rule
+    than the rest (the first of RAdam, the cap of Adafactor) get their numbers in a hook.
+
+    Raises:
+        OptimizerError: As ``param_groups``, or the class changed what the groups say.
+    """
+    given: object = cls
+    if isinstance(given, Optimizer):
+        reject_stepped(given)
+    module, conversion = converted(model)
+    made: OptimizerClass = construct(
+        cls,
+        build_groups(
+            conversion.plan,
+            module.named_parameters(),
+            cls,
+            hyperparameters,
+            user_groups=groups,
+            family=family,
+            wd_rule=wd_rule,
+            alone=False,
+        ),
+        hyperparameters,
+    )
+    return made
+
+
+def check_groups(optimizer: Optimizer, *schedulers: object) -> tuple[str, ...]:
+    """What no longer stands in the planned ratio, a sentence each; empty when all does.
+
+    Args:
+        optimizer: One made by ``mupfx.optimizer``, or of ``mupfx.param_groups``.
+        *schedulers: Those that drive it, if they are to be looked at as well: a floor or a maximum
+            that is the same for all groups erases the ratios only once it is reached.
+    """
+    return check_ratios(optimizer) + absolute(schedulers)
+
+
+def scaled(optimizer: Optimizer, value: float) -> list[float]:
+    """A learning rate per group, for schedulers that set one, such as ``OneCycleLR``."""
+    return scaled_per_group(optimizer, value)
 
 
 def clip_grad_norm_(

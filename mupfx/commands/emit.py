@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from mupfx import api
+from mupfx import api, shipping
 from mupfx.commands.build import base, base_depth, example, hyperparameters, laws, overrides
 from mupfx.commands.inputs import inputs
 from mupfx.commands.library import library_of
@@ -48,7 +48,7 @@ def emit(subject: Subject, wish: Wish, folder: Path, *, as_json: bool) -> None:
             device="meta",
         )
     with progress(f"writing {folder}"):
-        files = api.emit(model, folder)
+        files = shipping.emit(model, folder)
     written = [str(path) for path in files]
     if as_json:
         write_json({"files": written})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from mupfx import api
+from mupfx import shipping
 from mupfx.commands.convert import converted_example
 from mupfx.commands.subject import Subject, Wish
 from mupfx.commands.terminal import progress, write, write_json
@@ -39,7 +39,7 @@ def export(subject: Subject, wish: Wish, to: Destination, *, as_json: bool) -> N
     if to.weights is not None:
         _load(made.model, to.weights)
     with progress(f"writing {to.path}"):
-        done = api.export(
+        done = shipping.export(
             made.model,
             to.path,
             made.args or (),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import AdamW, Optimizer
 
-from mupfx import api
+from mupfx import api, training
 from mupfx.demo.corpus import batches, corpus
 from mupfx.demo.gpt import CONTEXT, example
 from mupfx.demo.settings import MUP, SP, Run, Settings
@@ -41,7 +41,7 @@ def train(
     model, args = example(width)
     if parametrization == MUP:
         api.convert(model, args, base=settings.base)
-        optimizer = api.optimizer(AdamW, model, lr=settings.lr)
+        optimizer = training.optimizer(AdamW, model, lr=settings.lr)
     else:
         optimizer = AdamW(model.parameters(), lr=settings.lr)
 

@@ -176,3 +176,8 @@ def _findings(program: Program, axes: Axes, ratios: Ratios | None) -> list[str]:
         if all(r == 1 for r in (*ratios.classes.values(), *ratios.depth.values())):
             found.append("this is the base model: every ratio is 1")
     return found
+
+
+def positional(args: object) -> Sequence[Any]:
+    """Positional inputs; a single tensor may stand for itself."""
+    return args if isinstance(args, tuple | list) else (args,)
