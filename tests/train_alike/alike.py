@@ -50,6 +50,13 @@ def mixtral(scale: int) -> Built:
     return model, args, kwargs
 
 
+def spelled_out(scale: int) -> Built:
+    """Llama with attention op by op: traced, transformers asks torch's kernel for other options."""
+    model, args, kwargs = hf.llama(scale)
+    model.set_attn_implementation("eager")  # type: ignore[operator]
+    return model, args, kwargs
+
+
 def images(scale: int) -> Built:
     """Batch norms over more than a few values, which amplify rounding by orders a step."""
     return resnet.resnet50(scale)[0], (floats(8, 3, 64, 64),), {}
@@ -74,7 +81,11 @@ WHOLE: dict[str, Case] = {
     "lstm": Case(partial(small.lstm, 2), partial(small.lstm, 1)),
 }
 
-CASES = QUICK | WHOLE
+EXACT = {name: case for name, case in WHOLE.items() if name != "llama"} | {
+    "llama, attention spelled out": Case(partial(spelled_out, 2), partial(spelled_out, 1))
+}
+"""Where bits can be the same: the same kernels run in both lowerings."""
+CASES = QUICK | WHOLE | EXACT
 
 
 def inputs(built: Built, dtype: torch.dtype) -> tuple[tuple[Any, ...], dict[str, Any]]:

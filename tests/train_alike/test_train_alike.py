@@ -19,6 +19,7 @@ from mupfx.errors import LoweringError
 from mupfx.testing import ModelSpec
 from tests.train_alike.alike import (
     CASES,
+    EXACT,
     OPTIMIZERS,
     QUICK,
     STEPS,
@@ -106,7 +107,7 @@ def test_whole_models(name: str, optimizer: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", EXACT)
 def test_whole_models_bit_for_bit(name: str, optimizer: str) -> None:
     one = run(name, FIRST, optimizer, exact=True)
     for way in ways(name):
