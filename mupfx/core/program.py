@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import fx
 
+from mupfx.core.finding import Place
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -79,16 +81,23 @@ def module_of(node: fx.Node) -> str:
 
 def source_line(node: fx.Node) -> str:
     """The innermost line of user code behind a node, ``file.py:12 code``; else its module."""
+    place = source_place(node)
+    if place is not None:
+        return str(place)
+    module = module_of(node)
+    return f"module {module}" if module else ""
+
+
+def source_place(node: fx.Node) -> Place | None:
+    """The innermost line of user code behind a node; None where no trace of it was kept."""
     frames = [f for f in str(node.meta.get("stack_trace") or "").split('File "') if f.strip()]
     theirs = [f for f in frames if not _is_ours(f.replace("\\", "/").partition('"')[0])]
     if not theirs:
-        module = module_of(node)
-        return f"module {module}" if module else ""
+        return None
     path, _, rest = theirs[-1].partition('"')
     place, _, code = rest.partition("\n")
     number = place.split(",")[1].replace("line", "").strip()
-    name = path.replace("\\", "/").rsplit("/", 1)[-1]
-    return f"{name}:{number} {code.strip().partition(chr(10))[0].strip()}".strip()
+    return Place(path, int(number), code.strip().partition(chr(10))[0].strip())
 
 
 def _is_ours(path: str) -> bool:
