@@ -11,7 +11,7 @@ from mupfx.core.finding import Finding, Level
 class Verdict(StrEnum):
     """What a check comes to."""
 
-    PASS = "pass"  # noqa: S105 - no password
+    PASS = "pass"
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
 
