@@ -6,12 +6,12 @@ from pathlib import Path
 
 from torch import nn
 
-from mupfx.commands.inputs import inputs
 from mupfx.commands.library import example_inputs, library_of
 from mupfx.commands.subject import Subject, Texts, Wish
 from mupfx.commands.target import Example, arguments, load
 from mupfx.core.hyperparameters import Hyperparameters
 from mupfx.errors import TargetError, did_you_mean
+from mupfx.pipeline.inputs import inputs
 
 _BASE_FORMS = "a width, class=size, a target, or a base file that exists"
 _DEPTH_FORMS = "a number, or stream=number"

@@ -8,13 +8,13 @@ from torch import nn
 
 from mupfx import api, shipping
 from mupfx.commands.build import base, base_depth, example, hyperparameters, laws, overrides
-from mupfx.commands.inputs import inputs
 from mupfx.commands.library import library_of
 from mupfx.commands.subject import Subject, Wish
 from mupfx.commands.target import Example, arguments, load
 from mupfx.commands.terminal import progress, write, write_json
 from mupfx.errors import TargetError
 from mupfx.pipeline.bases import Base
+from mupfx.pipeline.inputs import inputs
 from mupfx.render.document import Lines
 
 

@@ -4,22 +4,19 @@ A large model whose values nobody asks for is built on the meta device, so that 
 parameters takes seconds. Example inputs are the first of the library's candidates that run.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from mupfx.commands.inputs import inputs
 from mupfx.errors import TargetError
 from mupfx.integrations import hugging_face, hugging_face_inputs, timm
+from mupfx.pipeline.inputs import Inputs, first_that_runs
 
 LARGE = 2**26
 """Parameters from which on a model is built without values, where none are needed."""
-_SHOWN = 6
-
-Inputs = tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,42 +63,3 @@ def example_inputs(target: str, model: nn.Module) -> Inputs:
     library = library_of(target)
     assert library is not None
     return first_that_runs(target, model, library.candidates(model))
-
-
-def first_that_runs(target: str, model: nn.Module, candidates: Iterable[tuple[str, ...]]) -> Inputs:
-    """Run the model on one candidate after another."""
-    tried: list[str] = []
-    for texts in candidates:
-        args, kwargs = inputs(texts)
-        problem = _problem(model, args, kwargs)
-        if problem is None:
-            return args, kwargs
-        tried.append(f"{' '.join(texts)} ({problem})")
-    more = [f"and {len(tried) - _SHOWN} more"] if len(tried) > _SHOWN else []
-    raise TargetError(
-        f"no example inputs were found that `{target}` runs on",
-        found="; ".join([*tried[:_SHOWN], *more]) or "nothing known in its forward's arguments",
-        hint="--input 'input_ids=int64[2,16]<100', one for each argument that it needs",
-    )
-
-
-def _problem(
-    model: nn.Module, args: tuple[torch.Tensor, ...], kwargs: dict[str, torch.Tensor]
-) -> str | None:
-    """Why the model does not run; None where it does, or stops only for want of values."""
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    moved = tuple(a.to(device) for a in args), {n: a.to(device) for n, a in kwargs.items()}
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=()):
-            torch.func.functional_call(model, buffers, *moved)
-    except NotImplementedError as error:
-        return None if device.type == "meta" else _line(error)
-    except Exception as error:  # noqa: BLE001 - whatever a model raises, these are not its inputs
-        return _line(error)
-    return None
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:80]}"

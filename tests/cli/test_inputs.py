@@ -4,7 +4,7 @@ import pytest
 import torch
 from inline_snapshot import snapshot
 
-from mupfx.commands.inputs import inputs
+from mupfx.pipeline.inputs import inputs
 from mupfx.errors import TargetError
 
 

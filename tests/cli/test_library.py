@@ -16,6 +16,7 @@ import mupfx
 from mupfx.commands import library
 from mupfx.errors import TargetError
 from mupfx.integrations.written import written
+from mupfx.pipeline.inputs import first_that_runs
 from tests.cli.terminal import data, printed, refused
 
 SIZES = {
@@ -196,7 +197,7 @@ def test_inputs_that_are_given_are_used() -> None:
 def test_trying_inputs_changes_nothing() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    args, _ = library.first_that_runs("it", model, [("int64[2]<3",), ("float32[2,3,5,5]",)])
+    args, _ = first_that_runs("it", model, [("int64[2]<3",), ("float32[2,3,5,5]",)])
     assert args[0].shape == (2, 3, 5, 5)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -279,7 +280,7 @@ def test_inputs_that_were_tried_are_named() -> None:
     model = nn.Linear(3, 4)
     tried = [(f"float32[2,{size}]",) for size in (1, 2, 4, 5, 6, 7, 8)]
     with pytest.raises(TargetError) as error:
-        library.first_that_runs("it", model, tried)
+        first_that_runs("it", model, tried)
     message = str(error.value)
     assert message.startswith(
         "no example inputs were found that `it` runs on\n  found: float32[2,1] ("

@@ -4,9 +4,10 @@ Integers are drawn below the bound, floats from a standard normal, booleans even
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
+from torch import nn
 
 from mupfx.errors import TargetError
 
@@ -29,8 +30,14 @@ _DTYPES = {
     "complex128": torch.complex128,
 }
 
+_SHOWN = 6
+"""Candidates that an error names."""
 
-def inputs(specs: Sequence[str]) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
+Inputs = tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]
+"""Positional and keyword."""
+
+
+def inputs(specs: Sequence[str]) -> Inputs:
     """Draw positional and keyword inputs.
 
     >>> args, kwargs = inputs(["int64[2,16]<100", "mask=bool[2,16]"])
@@ -49,6 +56,23 @@ def inputs(specs: Sequence[str]) -> tuple[tuple[torch.Tensor, ...], dict[str, to
         else:
             kwargs[name] = value
     return tuple(args), kwargs
+
+
+def first_that_runs(target: str, model: nn.Module, candidates: Iterable[tuple[str, ...]]) -> Inputs:
+    """Run the model on one candidate after another."""
+    tried: list[str] = []
+    for texts in candidates:
+        args, kwargs = inputs(texts)
+        problem = _problem(model, args, kwargs)
+        if problem is None:
+            return args, kwargs
+        tried.append(f"{' '.join(texts)} ({problem})")
+    more = [f"and {len(tried) - _SHOWN} more"] if len(tried) > _SHOWN else []
+    raise TargetError(
+        f"no example inputs were found that `{target}` runs on",
+        found="; ".join([*tried[:_SHOWN], *more]) or "nothing known in its forward's arguments",
+        hint="--input 'input_ids=int64[2,16]<100', one for each argument that it needs",
+    )
 
 
 def _read(spec: str, generator: torch.Generator) -> tuple[str | None, torch.Tensor]:
@@ -90,3 +114,25 @@ def _draw(
     if bound - 1 > torch.iinfo(dtype).max:
         raise TargetError(f"{bound - 1} does not fit into {dtype}", where=spec)
     return torch.randint(bound, sizes, dtype=dtype, generator=generator)
+
+
+def _problem(
+    model: nn.Module, args: tuple[torch.Tensor, ...], kwargs: dict[str, torch.Tensor]
+) -> str | None:
+    """Why the model does not run; None where it does, or stops only for want of values."""
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    moved = tuple(a.to(device) for a in args), {n: a.to(device) for n, a in kwargs.items()}
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=()):
+            torch.func.functional_call(model, buffers, *moved)
+    except NotImplementedError as error:
+        return None if device.type == "meta" else _line(error)
+    except Exception as error:  # noqa: BLE001 - whatever a model raises, these are not its inputs
+        return _line(error)
+    return None
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:80]}"
