@@ -1,0 +1,1 @@
+"""A check: models of several sizes are made, read and trained, and judged by rules."""
