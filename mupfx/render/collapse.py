@@ -33,17 +33,22 @@ def collapse(table: Table) -> Table:
     >>> collapse(Table("", columns, rows)).rows
     (('layers.{0,1}.w', 'b{0,2}'), ('head', '-'))
     """
+    return Table(table.title, table.columns, tuple(row for row, _ in groups(table)))
+
+
+def groups(table: Table) -> tuple[tuple[Row, tuple[Row, ...]], ...]:
+    """The rows of the collapsed table, each with those that it stands for."""
     pattern = table.columns[0].varies
     if pattern is None:
-        return table
-    groups: dict[Row, list[_Box]] = {}
+        return tuple((row, (row,)) for row in table.rows)
+    found: dict[Row, list[_Box]] = {}
     for row in table.rows:
         slots = tuple(frozenset({int(index)}) for index in pattern.findall(row[0]))
-        groups.setdefault(_skeleton(row, table.columns), []).append(_Box(slots, (row,)))
-    merged = (box for boxes in groups.values() for box in _boxes(boxes))
+        found.setdefault(_skeleton(row, table.columns), []).append(_Box(slots, (row,)))
+    merged = (box for boxes in found.values() for box in _boxes(boxes))
     first = {row: position for position, row in reversed(list(enumerate(table.rows)))}
     ordered = sorted(merged, key=lambda box: min(first[row] for row in box.rows))
-    return Table(table.title, table.columns, tuple(_row(box, table.columns) for box in ordered))
+    return tuple((_row(box, table.columns), box.rows) for box in ordered)
 
 
 def _skeleton(row: Row, columns: Sequence[Column]) -> Row:
@@ -60,11 +65,11 @@ def _fixed(cell: str, column: Column) -> str:
 def _boxes(boxes: list[_Box]) -> list[_Box]:
     """Join boxes that differ in one slot only, innermost index first."""
     for slot in reversed(range(len(boxes[0].slots))):
-        groups: dict[tuple[frozenset[int], ...], list[_Box]] = {}
+        alike: dict[tuple[frozenset[int], ...], list[_Box]] = {}
         for box in boxes:
             others = box.slots[:slot] + box.slots[slot + 1 :]
-            groups.setdefault(others, []).append(box)
-        boxes = [_join(group, slot) for group in groups.values()]
+            alike.setdefault(others, []).append(box)
+        boxes = [_join(group, slot) for group in alike.values()]
     return boxes
 
 
