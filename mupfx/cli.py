@@ -161,7 +161,10 @@ def emit(  # noqa: PLR0913 - one a flag
 def explain(  # noqa: PLR0913 - one a flag
     parameter: Annotated[
         str,
-        typer.Argument(metavar="PARAMETER", help="Name of a parameter, or: parametrization."),
+        typer.Argument(
+            metavar="PARAMETER",
+            help="Name of a parameter, a rule (MUP001), or: rules, parametrization.",
+        ),
     ],
     table: Annotated[
         str | None,
@@ -184,9 +187,12 @@ def explain(  # noqa: PLR0913 - one a flag
     hooks: options.Hooks = True,
     as_json: options.Json = False,
 ) -> None:
-    """Show the chain from the graph to the numbers of one parameter, or a parametrization."""
+    """Show how a parameter comes to its numbers; a parametrization; a rule of `mupfx check`."""
     from mupfx.commands import explain as command  # noqa: PLC0415 - torch
 
+    if target is None and plan is None and table is None and command.is_rule(parameter):
+        command.explain_rule(parameter, as_json=as_json)
+        return
     if parameter == command.PAGE and target is None and plan is None:
         command.explain_table(table, as_json=as_json)
         return

@@ -1,7 +1,8 @@
-"""``mupfx explain``: the chain from the graph to the numbers of one parameter; parametrizations."""
+"""``mupfx explain``: the numbers of one parameter; parametrizations; rules of ``mupfx check``."""
 
 from pathlib import Path
 
+from mupfx.checks import CODE, rule, rules
 from mupfx.commands.subject import Subject, Wish
 from mupfx.commands.terminal import write, write_json
 from mupfx.core.plan import Plan
@@ -13,10 +14,13 @@ from mupfx.render.parametrization import (
     parametrization_document,
     parametrizations_document,
 )
+from mupfx.render.rules import rule_dict, rule_document, rules_document
 from mupfx.tables.parametrizations import PARAMETRIZATIONS, parametrization
 
 PAGE = "parametrization"
 """What is explained where no parameter of a model is."""
+RULES = "rules"
+"""All rules of a check; one is asked for by its code."""
 
 
 def explain(  # noqa: PLR0913 - each is typed by the user
@@ -56,6 +60,20 @@ def explain_table(name: str | None, *, as_json: bool) -> None:
         write_json(parametrization_dict(parametrization(name)))
     else:
         write(parametrization_document(parametrization(name)))
+
+
+def is_rule(word: str) -> bool:
+    """Whether a word asks for a rule of ``mupfx check``, or for all."""
+    return word.lower() == RULES or CODE.fullmatch(word) is not None
+
+
+def explain_rule(word: str, *, as_json: bool) -> None:
+    """Explain one rule of a check by its code, or list all."""
+    every = word.lower() == RULES
+    if as_json:
+        write_json([rule_dict(r) for r in rules().values()] if every else rule_dict(rule(word)))
+    else:
+        write(rules_document(rules().values()) if every else rule_document(rule(word)))
 
 
 def _plan(subject: Subject | None, wish: Wish, path: Path | None) -> Plan:
