@@ -15,8 +15,8 @@ from mupfx.core.setup import Loss
 from mupfx.errors import TargetError, did_you_mean
 
 FORMS = (
-    "model, (model, optimizer), (model, optimizer, batch, loss), (model, args[, kwargs]), or a dict "
-    "with `model` and any of `optimizer`, `batch` with `loss`, `scheduler`"
+    "model, (model, optimizer), (model, optimizer, batch, loss), (model, args[, kwargs]), or a"
+    " dict with `model` and any of `optimizer`, `batch` with `loss`, `scheduler`"
 )
 _KEYS = ("model", "optimizer", "batch", "loss", "scheduler")
 
@@ -43,10 +43,15 @@ def read_made(made: object, name: str) -> Made:
     """
     if isinstance(made, Mapping):
         return _of_mapping(made, name)
-    match made if isinstance(made, tuple) else (made,):
-        case (nn.Module() as model,):
-            return Made(model)
-        case (nn.Module() as model, None):
+    found = _of_tuple(made if isinstance(made, tuple) else (made,), name)
+    if found is None:
+        raise _none_of_the_forms(made, name)
+    return found
+
+
+def _of_tuple(parts: tuple[object, ...], name: str) -> Made | None:
+    match parts:
+        case (nn.Module() as model,) | (nn.Module() as model, None):
             return Made(model)
         case (nn.Module() as model, optimizer) if (found := _optimizers(optimizer)) is not None:
             return Made(model, found)
@@ -57,7 +62,7 @@ def read_made(made: object, name: str) -> Made:
         case (nn.Module() as model, optimizer, batch, loss) if callable(loss):
             found = None if optimizer is None else _required(optimizer, name)
             return Made(model, found, batch, loss)
-    raise _none_of_the_forms(made, name)
+    return None
 
 
 def _of_mapping(made: Mapping[Any, Any], name: str) -> Made:
@@ -78,10 +83,9 @@ def _of_mapping(made: Mapping[Any, Any], name: str) -> Made:
     if not isinstance(model, nn.Module) or not (loss is None or callable(loss)):
         raise _none_of_the_forms(made, name)
     found = None if optimizer is None else _required(optimizer, name)
-    schedulers = made.get("scheduler")
-    several = isinstance(schedulers, list | tuple)
-    several = tuple(schedulers) if several else (schedulers,) if schedulers is not None else ()
-    return Made(model, found, made.get("batch"), loss, schedulers=several)
+    given = made.get("scheduler", ())
+    schedulers = tuple(given) if isinstance(given, list | tuple) else (given,)
+    return Made(model, found, made.get("batch"), loss, schedulers=schedulers)
 
 
 def _optimizers(given: object) -> tuple[Optimizer, ...] | None:

@@ -170,7 +170,12 @@ def _no_size(
 
 
 def _require_arguments(
-    name: str, signature: inspect.Signature, fixed: Mapping[str, Any], taken: list[str], *, rest: bool
+    name: str,
+    signature: inspect.Signature,
+    fixed: Mapping[str, Any],
+    taken: list[str],
+    *,
+    rest: bool,
 ) -> None:
     unknown = [key for key in fixed if key not in taken]
     if unknown and not rest:
