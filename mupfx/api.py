@@ -11,7 +11,7 @@ from torch import nn
 from mupfx.core.advice import Advice
 from mupfx.core.analysis import Analysis
 from mupfx.core.conversion import is_standard
-from mupfx.core.hyperparameters import NO_CHOICES, Hyperparameters
+from mupfx.core.hyperparameters import Hyperparameters
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import Plan
 from mupfx.errors import InitError, MupfxError
@@ -34,6 +34,7 @@ from mupfx.pipeline.graph import lower_to_graph
 from mupfx.pipeline.lowering import converted, finish, require_unconverted
 from mupfx.pipeline.planning import Request, make_plan
 from mupfx.pipeline.regauging import lower_into
+from mupfx.pipeline.unconverted import in_force
 from mupfx.render.comparison import comparison_document
 from mupfx.render.parametrization import parametrization_document, parametrizations_document
 from mupfx.render.text import plain
@@ -161,11 +162,11 @@ def convert(  # noqa: PLR0913 - each is an answer that only the user can give
     model, drawn = made_by(model)
     require_unconverted(model)
     preflight(model)
-    table = table_of(parametrization)
-    choices = hyperparameters or NO_CHOICES
+    asked = table_of(parametrization)
+    table, choices = in_force(asked, hyperparameters)
     laws, keep = _laws(model, init)
     request = Request(table, read_base(base), strict, hooks, laws, choices, keep, lowering, drawn)
-    options = _growing(table, base_depth, grow, overrides)
+    options = _growing(asked, base_depth, grow, overrides)
     call = tuple(positional(args)), kwargs or {}
     inner = model if lowering == "graph" else unwrapped(model)[0]
     analysis = run_analysis(inner, *call, request.base, options)
@@ -239,12 +240,13 @@ def build(  # noqa: PLR0913 - each is an answer that only the user can give
     """
     target, smaller = factories(factory, base, sizes)
     made = record_shapes(target, seed)
-    table, choices = table_of(parametrization), hyperparameters or NO_CHOICES
+    asked = table_of(parametrization)
+    table, choices = in_force(asked, hyperparameters)
     given = read_base(smaller, shapes=True)
     request = Request(
         table, given, strict, hooks, init or {}, choices, drawn=made.laws, values=made.values
     )
-    options = _growing(table, base_depth, grow, overrides)
+    options = _growing(asked, base_depth, grow, overrides)
     preflight(made.model)
     with all_on_meta(made.model):
         analysis = run_analysis(made.model, positional(args), kwargs or {}, given, options)
