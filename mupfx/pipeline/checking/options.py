@@ -1,6 +1,6 @@
 """What a check is asked for, read and completed: sizes along each axis, seeds, steps, margins."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,12 +98,10 @@ def _sizes(
 
 
 def _ascending(name: str, given: object) -> tuple[int, ...]:
-    wrong = not isinstance(given, Sequence) or isinstance(given, str)
-    if wrong or not all(_is_count(each) for each in given):
-        raise TargetError(
-            f"{name}={given!r} are no sizes", expected=f"{name}=(64, 128, 256)", found=repr(given)
-        )
-    found = tuple(sorted(set(given)))
+    listed = tuple(given) if isinstance(given, Iterable) else ()
+    if isinstance(given, str) or not all(map(_is_count, listed)):
+        raise TargetError(f"{name}={given!r} are no sizes", expected=f"{name}=(64, 128, 256)")
+    found = tuple(sorted(set(listed)))
     if len(found) < _FEWEST:
         raise TargetError(
             f"{len(found)} different {name} show no power law",
