@@ -36,7 +36,7 @@ def report_dict(report: Report) -> dict[str, Any]:
         "settings": dict(report.settings),
         "notes": list(report.notes),
     }
-    return {key: _plain(value) for key, value in found.items()}
+    return {key: plain(value) for key, value in found.items()}
 
 
 def read_report(data: Mapping[str, Any]) -> Report:
@@ -68,7 +68,7 @@ def read_report(data: Mapping[str, Any]) -> Report:
     )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """What JSON has a form for."""
     match value:
         case str():
@@ -78,9 +78,9 @@ def _plain(value: Any) -> Any:
         case float():
             return value if isfinite(value) else str(value)
         case Mapping():
-            return {str(key): _plain(entry) for key, entry in value.items()}
+            return {str(key): plain(entry) for key, entry in value.items()}
         case Sequence() | set() | frozenset():
-            return [_plain(entry) for entry in value]
+            return [plain(entry) for entry in value]
     return str(value)
 
 
