@@ -26,6 +26,8 @@ __all__ = [
     "Muon",
     "MupfxError",
     "MupfxWarning",
+    "Observations",
+    "ObserveError",
     "OptimizerError",
     "OptimizerFamily",
     "ParametrizationError",
@@ -45,6 +47,7 @@ __all__ = [
     "export",
     "init_",
     "muon_groups",
+    "observe",
     "optimizer",
     "param_groups",
     "plan",
@@ -86,11 +89,14 @@ if TYPE_CHECKING:
         ModelError,
         MupfxError,
         MupfxWarning,
+        ObserveError,
         OptimizerError,
         ParametrizationError,
         PlanError,
         TargetError,
     )
+    from mupfx.observe.observations import Observations
+    from mupfx.observing import observe
     from mupfx.shipping import emit, export, to_standard
     from mupfx.training import (
         Muon,
@@ -117,8 +123,11 @@ else:  # hidden from type checkers, which would take any name for granted
         "mupfx.core.plan": "Plan",
         "mupfx.errors": (
             "AnalysisError BaseError CaptureError ExportError InitError LoweringError ModelError"
-            " MupfxError MupfxWarning OptimizerError ParametrizationError PlanError TargetError"
+            " MupfxError MupfxWarning ObserveError OptimizerError ParametrizationError PlanError"
+            " TargetError"
         ),
+        "mupfx.observe.observations": "Observations",
+        "mupfx.observing": "observe",
         "mupfx.shipping": "emit export to_standard",
         "mupfx.training": (
             "Muon check_groups clip_grad_norm_ init_ muon_groups optimizer param_groups regauge_"

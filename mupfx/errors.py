@@ -102,5 +102,9 @@ class TargetError(MupfxError):
     """A command line target, argument or input spec could not be understood."""
 
 
+class ObserveError(MupfxError):
+    """What was asked of observations is not in them, or cannot be observed."""
+
+
 class MupfxWarning(UserWarning):
     """Category of every warning of this package."""

@@ -1,0 +1,1 @@
+"""What training shows: coordinates, updates, feature speed, tangent kernels, diversity."""

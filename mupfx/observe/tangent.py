@@ -1,0 +1,122 @@
+"""The tangent kernel on a few outputs, and its differential.
+
+For outputs ``a, b`` and parameters ``k`` with learning rates ``eta_k``::
+
+    kernel        K_ab  = sum_k eta_k  df_a/dw_k . df_b/dw_k
+    differential  D_abc = sum_k eta_k  (d/dt df_a/dw_k) . df_c/dw_k,   w moving as eta_k df_b/dw_k
+
+Sizes are root mean squares over entries; change and differential are relative to the kernel.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from mupfx.observe.graph import Inputs, ModelGraph, Run, Values, again, apart
+
+OUTPUTS, DIFFERENTIAL = 8, 4
+"""Most outputs of the kernel and of its differential: places in the first tensor of the result."""
+Derivatives = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where a model is."""
+
+    graph: ModelGraph
+    values: Values
+    names: Mapping[str, str]
+    """First name of every parameter, by each of its names."""
+    rates: Mapping[str, float]
+    """Learning rate by first name; what has none is not trained."""
+    arguments: Mapping[str, Any]
+    random: Tensor
+    """State of the generator that every run starts from."""
+
+
+class _Output:
+    """Keeps the one value that is asked for."""
+
+    def __init__(self, node: fx.Node) -> None:
+        self.node = node
+        self.value: Tensor | None = None
+
+    def see(self, node: fx.Node, value: Any, inputs: Inputs) -> None:
+        """Keep it."""
+        del inputs
+        if node is self.node:
+            self.value = value
+
+
+def outputs(moment: Moment, most: int) -> Callable[[Derivatives], Tensor]:
+    """A few entries of the output as a function of the parameters that are trained."""
+    assert moment.graph.output is not None
+    node = moment.graph.output
+    fixed = {n: v.detach() for n, v in moment.values.items() if n in moment.names}
+
+    def function(parameters: Derivatives) -> Tensor:
+        watch = _Output(node)
+        own = {n: parameters.get(first, fixed[n]) for n, first in moment.names.items()}
+        Run(moment.graph.module, apart(moment.values, own), watch).on(moment.arguments)
+        assert watch.value is not None
+        flat = watch.value.reshape(-1)
+        places = torch.linspace(0, len(flat) - 1, min(most, len(flat)), device=flat.device)
+        return flat[places.round().long()]
+
+    return function
+
+
+def trained(moment: Moment) -> Derivatives:
+    """Parameters with a learning rate, by first name."""
+    return {
+        first: moment.values[first].detach()
+        for first in dict.fromkeys(moment.names.values())
+        if moment.rates.get(first)
+    }
+
+
+def kernel(moment: Moment) -> Tensor:
+    """The tangent kernel: one row and column an output."""
+    with again(moment.random):
+        rows = _jacobian(outputs(moment, OUTPUTS))(trained(moment))
+    return _product(rows, rows, moment.rates)
+
+
+def differential(moment: Moment) -> Tensor:
+    """How the kernel's rows change as training moves along each output."""
+    function = _jacobian(outputs(moment, DIFFERENTIAL))
+    parameters = trained(moment)
+    with again(moment.random):
+        rows = function(parameters)
+        found = []
+        for i in range(len(next(iter(rows.values())))):
+            way = {name: moment.rates[name] * rows[name][i] for name in parameters}
+            _, change = torch.func.jvp(function, (parameters,), (way,))
+            found.append(_product(change, rows, moment.rates))
+    return torch.stack(found)
+
+
+def size(value: Tensor) -> float:
+    """Root mean square over entries."""
+    return float(value.double().pow(2).mean().sqrt())
+
+
+def relative_change(start: Tensor, now: Tensor) -> float:
+    """Of a kernel, to what it was at the start."""
+    return float((now - start).norm() / start.norm())
+
+
+def _jacobian(function: Callable[[Derivatives], Tensor]) -> Callable[[Derivatives], Derivatives]:
+    made: Callable[[Derivatives], Derivatives] = torch.func.jacrev(function, chunk_size=1)
+    return made
+
+
+def _product(left: Derivatives, right: Derivatives, rates: Mapping[str, float]) -> Tensor:
+    parts = [
+        rates[name] * (left[name].flatten(1).double() @ right[name].flatten(1).double().T)
+        for name in left
+    ]
+    return torch.stack(parts).sum(0)

@@ -1,0 +1,78 @@
+"""What training shows, for studying scaling: ``mupfx.observe`` and feature-speed correction."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import nn
+
+from mupfx.core.setup import Loss
+from mupfx.observe.observations import Observations
+from mupfx.pipeline.observing.observe import WHAT, Observing, Steps
+from mupfx.pipeline.observing.observe import observe as observed
+
+__all__ = ["observe"]
+
+
+def observe(  # noqa: PLR0913 - each is an answer that only the user can give
+    model_or_factory: object,
+    batch: Any = None,
+    loss: Loss | None = None,
+    *,
+    what: Sequence[str] | str = WHAT,
+    widths: Sequence[int] = (),
+    depths: Sequence[int] = (),
+    seeds: Sequence[int] | int = 1,
+    steps: Steps = 4,
+    seldom: Sequence[int] | None = None,
+    optimizer: Callable[[nn.Module], Any] | None = None,
+    inputs: Any = None,
+) -> Observations:
+    """Train a model, or every size that a factory makes, and write down what is seen on the way.
+
+    The model's graph is run in its place, so that nothing is hooked and no module is named; a
+    model that is given is copied, and stays as it is. It trains on the one batch.
+
+    Args:
+        model_or_factory: A model; or a callable that takes ``width``, ``depth`` and ``seed``, as
+            far as it declares them, and returns what a target of ``mupfx.check`` does.
+        batch: What ``loss`` takes; without one, what the model is called with.
+        loss: From model and batch to a scalar; where nobody brings one, see ``notes``.
+        what: Of ``"coordinates"`` (rms and mean |x| of every op), ``"updates"`` (their change since
+            the start, and the part of it that is the op's own weights'), ``"output"``, ``"ntk"``
+            (tangent kernel times learning rates, its relative change, its differential),
+            ``"feature_speed"`` (both sides of the Feature Speed Formula, and its angle),
+            ``"diversity"``, ``"richness"`` and ``"gamma"``.
+        widths: Passed to the factory, one after the other.
+        depths: Likewise.
+        seeds: Which, or how many.
+        steps: After how many steps to write down; a number stands for 0, 1, 2, 4, ... up to it.
+        seldom: Those at which kernels, speeds and diversity are taken; by default the first and
+            the last.
+        optimizer: From a model to its optimizer, or a list of them.
+        inputs: What the model is called with, where no batch says it; specs as in
+            ``"int64[2,16]<100"``, too.
+
+    Raises:
+        ObserveError: Something is asked for that there is not.
+        TargetError: The target does not work.
+        CaptureError: The model cannot be run as a graph.
+
+    >>> import torch
+    >>> net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+    >>> seen = observe(net, torch.ones(2, 3), what=["coordinates"], steps=1)
+    >>> [row.op for row in seen.where(quantity="rms", step=0).rows]
+    ['linear', 'tanh', 'linear_1']
+    """
+    asked = Observing(
+        what=(what,) if isinstance(what, str) else tuple(what),
+        widths=tuple(widths),
+        depths=tuple(depths),
+        seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
+        steps=steps,
+        seldom=seldom,
+        batch=batch,
+        loss=loss,
+        optimizer=optimizer,
+        inputs=inputs,
+    )
+    return observed(model_or_factory, asked)

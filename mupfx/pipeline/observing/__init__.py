@@ -1,0 +1,1 @@
+"""Observing: graphs that are run in a model's place, runs over sizes and seeds, corrections."""
