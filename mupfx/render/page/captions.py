@@ -1,0 +1,160 @@
+"""What is written in the boxes of the picture: names without what the box around says already.
+
+In the box ``blocks.{0,1}``, the parameter ``blocks.{0,1}.mlp.0.weight`` is called ``mlp.0``.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mupfx.core.analysis import Analysis
+from mupfx.core.plan import Plan
+from mupfx.core.vocabulary import Role
+from mupfx.render.page.cells import Cell, Kind
+from mupfx.render.page.classes import Chip, Classes
+from mupfx.render.page.rows import Row
+from mupfx.render.plan import number, std_factor
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+_MOST = 34
+"""Characters of a line."""
+_ORDER = (Role.HIDDEN, Role.OUTPUT, Role.INPUT, Role.VECTOR, Role.SCALAR)
+"""Of several parameters in a cell, the first kind is written out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A word, and chips after it."""
+
+    word: str
+    chips: tuple[Chip, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """The text of one cell."""
+
+    title: str
+    whole: str
+    """The title in full, for a tooltip."""
+    tag: str
+    """The role, or what else it is."""
+    style: str
+    lines: tuple[Line, ...] = ()
+    row: str = ""
+    """The anchor of its main parameter in the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captions:
+    """Everything that captions are made of."""
+
+    analysis: Analysis
+    plan: Plan | None
+    classes: Classes
+    row_of: Mapping[str, Row]
+
+    def cell(self, cell: Cell, around: str) -> Caption:
+        """Caption of a cell in a box of a name."""
+        if cell.kind is Kind.WEIGHTS:
+            return self._weights(cell, around)
+        if cell.kind is Kind.SITE:
+            return self._site(cell)
+        title = {Kind.ADD: "+", Kind.INPUT: cell.node, Kind.OUTPUT: "output"}[cell.kind]
+        return Caption(short(title), title, "", "add" if cell.kind is Kind.ADD else "end")
+
+    def box(self, names: Sequence[str], around: str) -> str:
+        """Title of a box that holds parameters, inside another."""
+        rows = [self.row_of[name].name for name in names]
+        own = within(common(rows), around)
+        if own:
+            return short(own)
+        heads = list(dict.fromkeys(within(name, around).partition(".")[0] for name in rows))
+        return short(", ".join(heads))
+
+    def common(self, names: Sequence[str]) -> str:
+        """The whole of what names of parameters have in common."""
+        return common([self.row_of[name].name for name in names])
+
+    def _weights(self, cell: Cell, around: str) -> Caption:
+        roles = self.analysis.roles
+        main = min(cell.parameters, key=lambda name: _ORDER.index(roles[name].role))
+        found = roles[main]
+        whole = common([self.row_of[name].name for name in cell.parameters])
+        title = within(whole, around) or whole.rpartition(".")[2]
+        lines = [
+            Line(word, tuple(c for dim in dims for c in self.classes.axis(found.axes[dim])))
+            for word, dims in (("in", found.fan_in), ("out", found.fan_out))
+            if dims
+        ]
+        if found.role in {Role.VECTOR, Role.SCALAR}:
+            every = tuple(c for axis in found.axes for c in self.classes.axis(axis))
+            lines = [Line("along", every)] if every else []
+        others = [name.rpartition(".")[2] for name in cell.parameters if name != main]
+        lines += [Line(text) for text in (self._factors(main), self._others(others)) if text]
+        names = ", ".join(self.row_of[name].name for name in cell.parameters)
+        role = str(found.role)
+        return Caption(short(title), names, role, role, tuple(lines), self.row_of[main].key)
+
+    def _factors(self, name: str) -> str:
+        planned = None if self.plan is None else self.plan.parameters.get(name)
+        adam = None if planned is None else planned.optimizers.get("adam")
+        if planned is None or adam is None:
+            return ""
+        std = std_factor(planned)
+        if std == adam.lr == 1:
+            return ""
+        return f"std {TIMES}{number(std)}, Adam lr {TIMES}{number(adam.lr)}"
+
+    def _others(self, names: Sequence[str]) -> str:
+        return short(f"+ {', '.join(names)}") if names else ""
+
+    def _site(self, cell: Cell) -> Caption:
+        site = cell.site
+        assert site is not None
+        over = Line("over", tuple(self.classes.chips[name] for name in site.classes))
+        planned = None if self.plan is None else self.plan.sites.get(site.name)
+        factor = (
+            [] if planned is None else [Line(f"multiplier {TIMES}{number(planned.multiplier)}")]
+        )
+        lines = (*([over] if site.classes else []), *factor)
+        return Caption(str(site.kind), site.where or site.name, "site", "site", lines)
+
+
+def common(names: Iterable[str]) -> str:
+    """The dotted parts that names begin with, all of them but the last.
+
+    >>> common(["mlp.0.weight", "mlp.0.bias"]), common(["head.weight"]), common(["scale"])
+    ('mlp.0', 'head', 'scale')
+    """
+    split = [name.split(".") for name in names]
+    if len(split) == 1:
+        return ".".join(split[0][:-1] or split[0])
+    shared = []
+    for parts in zip(*split, strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return ".".join(shared)
+
+
+def within(name: str, around: str) -> str:
+    """A name without what the box around it is called.
+
+    >>> within("blocks.0.mlp", "blocks.0"), within("head", "blocks"), within("blocks", "blocks")
+    ('mlp', 'head', '')
+    """
+    if name == around:
+        return ""
+    return name.removeprefix(f"{around}.") if around else name
+
+
+def short(text: str) -> str:
+    """A text that fits, with its middle left out.
+
+    >>> short("encoder.layers.0.a_module_of_a_long_name.projection")
+    'encoder.layers.0.…name.projection'
+    """
+    if len(text) <= _MOST:
+        return text
+    half = (_MOST - 1) // 2
+    return f"{text[:half]}…{text[-half:]}"

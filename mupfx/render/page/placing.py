@@ -1,0 +1,138 @@
+"""Coordinates for boxes in layers: straight where an edge is long, none over another.
+
+``place(((80, 30), (80, 30)), ((0, 1),))`` centres the second box under the first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from mupfx.render.page.layers import Edge, Layers, arrange
+
+Size = tuple[float, float]
+Point = tuple[float, float]
+
+GAP_X = 18.0
+GAP_Y = 26.0
+_LANE = 6.0
+"""Room for an edge that passes a row."""
+_SWEEPS = 12
+_STRAIGHT = 8.0
+"""How much more a long edge weighs than a short one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Top left corners of boxes, the points that edges pass, and the size of all."""
+
+    corners: tuple[Point, ...]
+    routes: Mapping[Edge, tuple[Point, ...]]
+    size: Size
+
+
+def place(sizes: Sequence[Size], edges: Sequence[Edge]) -> Placed:
+    """Lay boxes out from top to bottom."""
+    layers = arrange(len(sizes), edges)
+    count = 1 + max((v for row in layers.rows for v in row), default=-1)
+    boxes = [*sizes, *[(_LANE, 0.0)] * (count - len(sizes))]
+    centres = _centres(layers, boxes, len(sizes))
+    left = min((centres[v] - boxes[v][0] / 2 for v in range(count)), default=0.0)
+    centres = [x - left for x in centres]
+    tops, heights = _tops(layers, boxes)
+    corners = tuple(
+        (centres[v] - w / 2, tops[v] + (heights[v] - h) / 2) for v, (w, h) in enumerate(sizes)
+    )
+    routes = {
+        edge: _route(path, centres, corners, (boxes, tops, heights))
+        for edge, path in layers.paths.items()
+    }
+    width = max((centres[v] + boxes[v][0] / 2 for v in range(count)), default=0.0)
+    height = max((tops[v] + heights[v] for v in range(count)), default=0.0)
+    return Placed(corners, routes, (width, height))
+
+
+def _tops(layers: Layers, boxes: Sequence[Size]) -> tuple[dict[int, float], dict[int, float]]:
+    tops: dict[int, float] = {}
+    heights: dict[int, float] = {}
+    y = 0.0
+    for row in layers.rows:
+        height = max(boxes[v][1] for v in row)
+        tops |= dict.fromkeys(row, y)
+        heights |= dict.fromkeys(row, height)
+        y += height + GAP_Y
+    return tops, heights
+
+
+def _route(
+    path: Sequence[int],
+    centres: Sequence[float],
+    corners: Sequence[Point],
+    rows: tuple[Sequence[Size], Mapping[int, float], Mapping[int, float]],
+) -> tuple[Point, ...]:
+    """From the bottom of the first, straight through the rows between, to the top of the last."""
+    boxes, tops, heights = rows
+    first, *between, last = path
+    points = [(centres[first], corners[first][1] + boxes[first][1])]
+    for v in between:
+        points += [(centres[v], tops[v]), (centres[v], tops[v] + heights[v])]
+    return (*points, (centres[last], corners[last][1]))
+
+
+def _centres(layers: Layers, boxes: Sequence[Size], real: int) -> list[float]:
+    """Where each would like to be, next to its neighbours, as far as the order leaves room."""
+    neighbours: dict[int, list[tuple[int, float]]] = {}
+    for a, b in layers.links:
+        weight = _STRAIGHT if max(a, b) >= real else 1.0
+        neighbours.setdefault(a, []).append((b, weight))
+        neighbours.setdefault(b, []).append((a, weight))
+    centres = [0.0] * len(boxes)
+    for row in layers.rows:
+        _settle(row, [0.0] * len(row), centres, boxes, [1.0] * len(row))
+    for sweep in range(_SWEEPS):
+        for row in layers.rows if sweep % 2 == 0 else layers.rows[::-1]:
+            wishes = [_median(neighbours.get(v, ()), centres, centres[v]) for v in row]
+            weights = [_STRAIGHT if v >= real else 1.0 for v in row]
+            _settle(row, wishes, centres, boxes, weights)
+    return centres
+
+
+def _median(neighbours: Sequence[tuple[int, float]], centres: Sequence[float], own: float) -> float:
+    """The middle of the neighbours, by weight; of two equal ones, their mean."""
+    if not neighbours:
+        return own
+    places = sorted((centres[v], weight) for v, weight in neighbours)
+    half = sum(weight for _, weight in places) / 2
+    low = high = places[-1][0]
+    total = 0.0
+    for at, (x, weight) in enumerate(places):
+        total += weight
+        if total >= half:
+            low = x
+            high = places[at + 1][0] if total == half and at + 1 < len(places) else x
+            break
+    return (low + high) / 2
+
+
+def _settle(
+    row: Sequence[int],
+    wishes: Sequence[float],
+    centres: list[float],
+    boxes: Sequence[Size],
+    weights: Sequence[float],
+) -> None:
+    """Put a row as near to its wishes as its order and widths allow, in least squares."""
+    offsets = [0.0]
+    for a, b in pairwise(row):
+        offsets.append(offsets[-1] + (boxes[a][0] + boxes[b][0]) / 2 + GAP_X)
+    blocks: list[list[float]] = []  # value, weight, how many
+    for wish, offset, weight in zip(wishes, offsets, weights, strict=True):
+        blocks.append([wish - offset, weight, 1])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            value, heavy, many = blocks.pop()
+            last = blocks[-1]
+            last[0] = (last[0] * last[1] + value * heavy) / (last[1] + heavy)
+            last[1] += heavy
+            last[2] += many
+    flat = [value for value, _, many in blocks for _ in range(int(many))]
+    for v, value, offset in zip(row, flat, offsets, strict=True):
+        centres[v] = value + offset
