@@ -127,7 +127,7 @@ class Workshop:
     ) -> tuple[tuple[Any, ...], dict[str, Any], Any, Loss]:
         """What the model is called with, and what it learns."""
         if made.loss is not None:
-            found = self._guarded(first_call, size, "its loss")(made.model, made.batch, made.loss)
+            found = self._guarded(first_call, size, "the loss")(made.model, made.batch, made.loss)
             if found is None:
                 said.append(
                     "the loss never calls the model itself: it cannot be read, only trained"
@@ -152,7 +152,7 @@ class Workshop:
                     torch.func.functional_call(made.model, buffers, call.args, dict(call.kwargs))
                 )
 
-        found: Tensor = self._guarded(run, size, "its forward")()
+        found: Tensor = self._guarded(run, size, "the model")()
         return found
 
     def _guarded(self, run: Callable[..., Any], size: Size, what: str) -> Callable[..., Any]:
@@ -162,8 +162,8 @@ class Workshop:
             except TargetError:
                 raise
             except Exception as error:
-                name = self.target.name
-                raise raised(name, error, f"{what} raised", spelled(size)) from error
+                whose = f"{what} of `{self.target.name}`"
+                raise raised(whose, error, spelled(size)) from error
 
         return guarded
 

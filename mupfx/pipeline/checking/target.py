@@ -56,17 +56,13 @@ class Target:
         try:
             return self.factory(**{**self.arguments, **given})
         except Exception as error:
-            raise raised(self.name, error, "it raised", spelled(given)) from error
+            raise raised(f"`{self.name}`", error, spelled(given)) from error
 
 
-def raised(name: str, error: Exception, what: str, where: str) -> TargetError:
+def raised(what: str, error: Exception, where: str) -> TargetError:
     """What to raise from an error of the user's own code."""
     text = " ".join(str(error).split())
-    return TargetError(
-        f"`{name}` does not work at {where}: {what} {type(error).__name__}",
-        where=where,
-        found=f"{text[:200]}" or type(error).__name__,
-    )
+    return TargetError(f"{what} raised {type(error).__name__} at {where}", found=text[:200] or None)
 
 
 def spelled(given: Mapping[str, Any]) -> str:
