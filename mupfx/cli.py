@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from mupfx.commands import check_options as checks
 from mupfx.commands import options
+from mupfx.commands import transfer_options as sweeps
 from mupfx.commands.options import Grow, MultiplierPlace
 from mupfx.commands.subject import Subject, Wish
 from mupfx.errors import MupfxError, TargetError
@@ -201,6 +203,131 @@ def explain(  # noqa: PLR0913 - one a flag
         subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
     wish = Wish(parametrization, init, strict, hooks, hyper)
     command.explain(parameter, table, subject, wish, plan, as_json=as_json)
+
+
+@app.command()
+def check(  # noqa: PLR0913 - one a flag
+    targets: checks.Targets = None,
+    *,
+    widths: checks.Widths = None,
+    depths: checks.Depths = None,
+    seeds: checks.Seeds = None,
+    steps: checks.Steps = None,
+    fast: checks.Fast = False,
+    full: checks.Full = False,
+    arg: options.Arguments = None,
+    inputs: options.Inputs = None,
+    parametrization: checks.Table = None,
+    control: checks.Control = None,
+    control_target: checks.ControlTarget = None,
+    static: checks.Static = True,
+    dynamic: checks.Dynamic = True,
+    margin: checks.Margin = None,
+    width_arg: checks.WidthArgument = None,
+    depth_arg: checks.DepthArgument = None,
+    seed_arg: checks.SeedArgument = None,
+    format: checks.Formats = None,  # noqa: A002 - as the option is called
+    out: checks.Files = None,
+    config: checks.Config = None,
+) -> None:
+    """Check that a model follows its parametrization as it grows.
+
+    Exit status: 0 pass, 1 fail, 2 inconclusive, 3 the target or the command line was wrong.
+    """
+    from mupfx.commands import check as command  # noqa: PLC0415 - torch
+
+    settings = checks.given(
+        widths=checks.numbers(widths, "--widths"),
+        depths=checks.numbers(depths, "--depths"),
+        seeds=seeds,
+        steps=steps,
+        fast=fast or None,
+        full=full or None,
+        arguments=command.read_arguments(arg),
+        inputs=inputs or None,
+        parametrization=parametrization,
+        control=control if control_target is None else control_target,
+        static=None if static else False,
+        dynamic=None if dynamic else False,
+        margin=margin,
+        width_arg=width_arg,
+        depth_arg=depth_arg,
+        seed_arg=seed_arg,
+    )
+    formats = [each.value for each in format or ()]
+    order = command.Order(targets or (), settings, formats, out or (), config)
+    try:
+        status = command.check(order)
+    except MupfxError as error:  # of any kind: 1 says that a model failed
+        typer.echo(command.explained(error), err=True)
+        raise SystemExit(_WRONG_USAGE) from error
+    raise typer.Exit(status)
+
+
+@app.command()
+def diff(
+    old: checks.OldPlan,
+    new: checks.NewPlan,
+    *,
+    every_layer: options.EveryLayer = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show what a change did to a plan. 0 the same, 1 different."""
+    from mupfx.commands.diff import diff as run  # noqa: PLC0415 - what plans are made of
+
+    raise typer.Exit(int(run(old, new, as_json=as_json, every_layer=every_layer)))
+
+
+@app.command()
+def transfer(  # noqa: PLR0913 - one a flag
+    target: sweeps.Target = "mupfx.demo.pretraining:gpt",
+    *,
+    widths: sweeps.Widths = "64,128,256,512",
+    depths: sweeps.Depths = None,
+    rates: sweeps.Rates = "2^-10:2^-4",
+    seeds: sweeps.Seeds = 3,
+    parametrization: sweeps.Tables = "mup,sp",
+    base: sweeps.Width = None,
+    base_depth: sweeps.Depth = None,
+    arg: options.Arguments = None,
+    steps: sweeps.Steps = 100,
+    optimizer: sweeps.OptimizerName = "AdamW",
+    optimizer_arg: sweeps.OptimizerArguments = None,
+    warmup: sweeps.Warmup = 10,
+    decay: sweeps.Fall = sweeps.Decay.LINEAR,
+    extend: sweeps.Extend = 1,
+    refine: sweeps.Refine = 0,
+    tolerance: sweeps.Tolerance = 0.5,
+    engine: sweeps.Who = sweeps.EngineName.LOCAL,
+    jobs: sweeps.Jobs = None,
+    out: sweeps.Folder,
+    plot: sweeps.Plot = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train at learning rates and sizes: does the best rate stay? 0 yes, 1 no, 2 not certain."""
+    from mupfx.commands import transfer as command  # noqa: PLC0415 - torch
+
+    settings = {
+        "widths": checks.numbers(widths, "--widths"),
+        "depths": checks.numbers(depths, "--depths") or (),
+        "rates": sweeps.rates(rates),
+        "seeds": seeds,
+        "parametrizations": sweeps.names(parametrization),
+        "base": base,
+        "base_depth": base_depth,
+        "arguments": command.arguments(arg or ()),
+        "steps": steps,
+        "optimizer": optimizer,
+        "hyperparameters": command.arguments(optimizer_arg or ()),
+        "warmup": warmup,
+        "decay": decay.value,
+        "extend": extend,
+        "refine": refine,
+        "tolerance": tolerance,
+        "engine": engine.value,
+        "jobs": jobs,
+    }
+    raise typer.Exit(command.transfer(target, out, settings, plot or (), as_json=as_json))
 
 
 @app.command()

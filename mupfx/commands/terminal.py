@@ -14,6 +14,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     SpinnerColumn,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -52,6 +53,19 @@ def counter(doing: str, total: int) -> Iterator[Callable[[], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with _bar(*columns, TimeRemainingColumn()) as bar:
         yield partial(bar.advance, bar.add_task(doing, total=total))
+
+
+@contextmanager
+def meter(doing: str) -> Iterator[Callable[[str, float, float], None]]:
+    """Show what something is at, and the time left; the caller gets a function to tell it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with _bar(*columns, TimeRemainingColumn()) as bar:
+        task = bar.add_task(doing, total=None)
+
+        def tell(now: str, done: float, total: float) -> None:
+            bar.update(task, description=f"{doing}: {now}", completed=done, total=total)
+
+        yield tell
 
 
 def _bar(*columns: ProgressColumn) -> Progress:
