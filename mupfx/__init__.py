@@ -95,7 +95,7 @@ if TYPE_CHECKING:
         PlanError,
         TargetError,
     )
-    from mupfx.observe.observations import Observations
+    from mupfx.observables.observations import Observations
     from mupfx.observing import observe
     from mupfx.shipping import emit, export, to_standard
     from mupfx.training import (
@@ -126,7 +126,7 @@ else:  # hidden from type checkers, which would take any name for granted
             " MupfxError MupfxWarning ObserveError OptimizerError ParametrizationError PlanError"
             " TargetError"
         ),
-        "mupfx.observe.observations": "Observations",
+        "mupfx.observables.observations": "Observations",
         "mupfx.observing": "observe",
         "mupfx.shipping": "emit export to_standard",
         "mupfx.training": (

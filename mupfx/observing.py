@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from mupfx.core.setup import Loss
-from mupfx.observe.observations import Observations
+from mupfx.observables.observations import Observations
 from mupfx.pipeline.observing.observe import WHAT, Observing, Steps
 from mupfx.pipeline.observing.observe import observe as observed
 

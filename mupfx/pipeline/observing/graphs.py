@@ -10,7 +10,7 @@ from torch import fx, nn
 from mupfx.core.analysis import Analysis
 from mupfx.core.program import CAPTURED
 from mupfx.errors import CaptureError, MupfxError
-from mupfx.observe.graph import (
+from mupfx.observables.graph import (
     Kind,
     Layer,
     ModelGraph,

@@ -12,8 +12,8 @@ from mupfx.core.observed import Row
 from mupfx.core.report import Size
 from mupfx.core.setup import Loss, Setup
 from mupfx.errors import ObserveError, did_you_mean
-from mupfx.observe.graph import ModelGraph
-from mupfx.observe.observations import Observations
+from mupfx.observables.graph import ModelGraph
+from mupfx.observables.observations import Observations
 from mupfx.pipeline.checking.returns import read_made
 from mupfx.pipeline.checking.setups import Workshop
 from mupfx.pipeline.checking.surroundings import untouched

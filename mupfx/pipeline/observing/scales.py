@@ -7,7 +7,7 @@ from mupfx.core.setup import Setup
 from mupfx.core.statistics import log_slope
 from mupfx.core.vocabulary import Role
 from mupfx.errors import ParametrizationError
-from mupfx.observe.graph import ModelGraph
+from mupfx.observables.graph import ModelGraph
 from mupfx.pipeline.lowering import conversions
 from mupfx.tables.parametrizations import parametrization
 

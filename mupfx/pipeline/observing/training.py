@@ -10,11 +10,11 @@ from torch import Tensor, fx, nn
 from mupfx.core.observed import Row
 from mupfx.core.setup import Setup
 from mupfx.errors import ModelError
-from mupfx.observe import diversity, feature_speed, tangent
-from mupfx.observe.coordinates import Coordinates, numbers
-from mupfx.observe.feature_speed import Behind, Kept, Speed, Step
-from mupfx.observe.graph import ModelGraph, Run, Several, first_names, values_of
-from mupfx.observe.tangent import Moment
+from mupfx.observables import diversity, feature_speed, tangent
+from mupfx.observables.coordinates import Coordinates, numbers
+from mupfx.observables.feature_speed import Behind, Kept, Speed, Step
+from mupfx.observables.graph import ModelGraph, Run, Several, first_names, values_of
+from mupfx.observables.tangent import Moment
 from mupfx.passes.frontends.values import signature_of
 
 WHOLE = ("output", "feature")

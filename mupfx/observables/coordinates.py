@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, fx
 
 from mupfx.core.ops import packet
-from mupfx.observe.graph import Inputs, Kind, ModelGraph, Values, first_tensor
-from mupfx.observe.sketch import Sampler, mean_abs, rms
+from mupfx.observables.graph import Inputs, Kind, ModelGraph, Values, first_tensor
+from mupfx.observables.sketch import Sampler, mean_abs, rms
 
 aten = torch.ops.aten
 ROWS = 256

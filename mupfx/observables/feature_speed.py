@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, fx
 from torch.autograd import forward_ad
 
-from mupfx.observe.graph import Inputs, Layer, ModelGraph, Run, Values, again, apart
+from mupfx.observables.graph import Inputs, Layer, ModelGraph, Run, Values, again, apart
 
 
 @dataclass(frozen=True, slots=True)

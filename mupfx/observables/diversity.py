@@ -12,7 +12,7 @@ from statistics import linear_regression
 import torch
 from torch import Tensor
 
-from mupfx.observe.sketch import rms
+from mupfx.observables.sketch import rms
 
 FEWEST = 8
 """Blocks of a stream that are needed."""

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from mupfx.observe.graph import Inputs, ModelGraph, Run, Values, again, apart
+from mupfx.observables.graph import Inputs, ModelGraph, Run, Values, again, apart
 
 OUTPUTS, DIFFERENTIAL = 8, 4
 """Most outputs of the kernel and of its differential: places in the first tensor of the result."""
