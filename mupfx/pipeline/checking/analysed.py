@@ -1,0 +1,75 @@
+"""Analyses of several sizes, each with the smallest model as its base, and what they expect."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mupfx.core.analysis import Analysis
+from mupfx.core.base import Ratios
+from mupfx.core.parametrization import Parametrization
+from mupfx.core.plan import ParameterPlan
+from mupfx.core.report import Size
+from mupfx.core.setup import Setup
+from mupfx.passes.assign import assign
+from mupfx.passes.preflight import preflight
+from mupfx.passes.scalars import Scales, find_scales
+from mupfx.pipeline.analysis import Options, run_analysis
+from mupfx.pipeline.bases import Given
+from mupfx.pipeline.checking.sites import Wanted, wanted_sites
+from mupfx.pipeline.deepening import branches_of
+from mupfx.pipeline.plain import table_for
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """One size beside the smallest."""
+
+    size: Size
+    ratio: float
+    analysis: Analysis
+    rows: Mapping[str, ParameterPlan]
+    """What the table gives every parameter."""
+    sites: tuple[Wanted, ...]
+    scales: Scales
+    base_names: Mapping[str, str]
+    """What the smallest calls each parameter."""
+
+
+def analyse(
+    base: Setup, setup: Setup, axis: str, table: Parametrization, options: Options
+) -> Analysed:
+    """Analyse one size with the smallest as its base.
+
+    Raises:
+        MupfxError: Whatever analysis refuses.
+    """
+    preflight(setup.model)
+    layers = table.plain is not None
+    analysis = run_analysis(
+        setup.model,
+        setup.args,
+        setup.kwargs,
+        Given(model=base.model),
+        replace(options, infer_depth=True, layers=layers),
+    )
+    fitting = table_for(analysis, table)
+    ratios = analysis.ratios or Ratios({})
+    rows = assign(analysis.roles, ratios, fitting, {}, branches_of(analysis, ratios, fitting))
+    sites = wanted_sites(analysis, fitting, axis)
+    scales = find_scales(analysis.program, analysis.twins, [w.as_expected() for w in sites])
+    ratio = setup.size.along(axis) / base.size.along(axis)
+    return Analysed(setup.size, ratio, analysis, rows, sites, scales, dict(_names(analysis, base)))
+
+
+def _names(analysis: Analysis, base: Setup) -> Iterator[tuple[str, str]]:
+    """By the graph where it is lined up, else by name."""
+    theirs = dict(base.model.named_parameters())
+    twins = {n.name: t for n, t in analysis.twins.items() if n.op == "placeholder"}
+    for place, name in analysis.program.parameters.items():
+        found = str(twins[place].meta.get("parameter", "")) if place in twins else name
+        if found in theirs:
+            yield name, found
+
+
+def chosen_sizes(sizes: Sequence[Size]) -> tuple[Size, ...]:
+    """The smallest, one in the middle and the largest."""
+    return tuple(dict.fromkeys((sizes[0], sizes[len(sizes) // 2], sizes[-1])))
