@@ -19,8 +19,10 @@ __all__ = [
     "CaptureError",
     "ExportError",
     "Exported",
+    "Finding",
     "Hyperparameters",
     "InitError",
+    "Level",
     "LoweringError",
     "ModelError",
     "Muon",
@@ -33,15 +35,19 @@ __all__ = [
     "ParametrizationError",
     "Plan",
     "PlanError",
+    "Report",
     "Scaling",
     "TargetError",
+    "Verdict",
     "__version__",
     "analyze",
     "build",
+    "check",
     "check_groups",
     "clip_grad_norm_",
     "compare",
     "convert",
+    "diff",
     "emit",
     "explain_parametrization",
     "export",
@@ -73,6 +79,7 @@ if TYPE_CHECKING:
         save_base,
         suggest,
     )
+    from mupfx.checking import Finding, Level, Report, Verdict, check, diff
     from mupfx.core.advice import Advice
     from mupfx.core.analysis import Analysis
     from mupfx.core.exported import Exported
@@ -115,12 +122,15 @@ else:  # hidden from type checkers, which would take any name for granted
         "mupfx.api": (
             "analyze build compare convert explain_parametrization plan rescale_ save_base suggest"
         ),
+        "mupfx.checking": "check diff",
         "mupfx.core.advice": "Advice",
         "mupfx.core.analysis": "Analysis",
         "mupfx.core.exported": "Exported",
+        "mupfx.core.finding": "Finding Level",
         "mupfx.core.hyperparameters": "Hyperparameters",
         "mupfx.core.optimizer_family": "OptimizerFamily Scaling",
         "mupfx.core.plan": "Plan",
+        "mupfx.core.report": "Report Verdict",
         "mupfx.errors": (
             "AnalysisError BaseError CaptureError ExportError InitError LoweringError ModelError"
             " MupfxError MupfxWarning ObserveError OptimizerError ParametrizationError PlanError"
