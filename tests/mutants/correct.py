@@ -19,6 +19,7 @@ from tests.mutants.models.llama import llama
 from tests.mutants.models.lora import lora
 from tests.mutants.models.mlp import TABLE3, TABLE8, TABLE9, anonymous, table, width_mult
 from tests.mutants.models.moe import moe
+from tests.mutants.models.others import autoencoder, encoder, normed, shared, small, towers
 from tests.mutants.models.rnn import elman, recurrent
 from tests.mutants.models.seq2seq import seq2seq
 from tests.mutants.models.unit import unit
@@ -104,6 +105,16 @@ CORRECT = (
     Row("GRU", partial(recurrent, kind="gru")),
     Row("RNN by hand, SGD", elman),
     Row("adapters", lora),
+    Row("torch's encoder layers, dropout", encoder),
+    Row("a bottleneck, RMSprop", autoencoder),
+    Row("weight_norm", normed),
+    Row("one block used three times, in parallel, AdamW as it comes", shared),
+    Row("two towers", towers),
+    Row("two towers, cosine", partial(towers, cosine=True)),
+    Row("Adagrad", small),
+    Row("amsgrad, orthogonal", partial(small, optimizer="adam, amsgrad", normal=False)),
+    Row("ViT, attention's factor in the queries", spoil.rate(spoil.init(partial(vit, power=-0.5), "*query*", -0.5), "*query*", -0.5)),
+    Row("Llama, table times the root of the width", spoil.rate(spoil.init(partial(llama, table=0.5), "p.weight", -0.5), "p.weight", -0.5)),
     Row("u-muP by hand", unit, check={"parametrization": "u_mup"}),
     Row("CompleteP in depth, AdamW", residual, check=DEEP),
     Row("CompleteP in depth, SGD", partial(residual, optimizer="sgd"), check=DEEP),

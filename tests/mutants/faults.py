@@ -20,6 +20,7 @@ from tests.mutants.models.llama import llama
 from tests.mutants.models.lora import lora
 from tests.mutants.models.mlp import TABLE8, TABLE9, anonymous, table, width_mult
 from tests.mutants.models.moe import moe
+from tests.mutants.models.others import autoencoder, encoder, normed, shared, small, towers
 from tests.mutants.models.rnn import elman, recurrent
 from tests.mutants.models.seq2seq import seq2seq
 from tests.mutants.models.unit import unit
@@ -68,6 +69,12 @@ MATRICES = (
     Row("GRU: recurrent rate", spoil.rate(partial(recurrent, kind="gru"), "cells.weight_hh_l1", 1), "MUP002", "cells.weight_hh_l1"),
     Row("RNN, SGD: recurrent rate", spoil.rate(elman, "h2h.weight", 1), "MUP002", "h2h.weight"),
     Row("RNN: recurrent std", spoil.init(elman, "h2h.weight", 0.5), "MUP001", "h2h.weight"),
+    Row("torch's encoder: fused projections' rate", spoil.rate(encoder, "layers.layers.0.self_attn.in_proj_weight", 1), "MUP002", "layers.layers.0.self_attn.in_proj_weight"),
+    Row("torch's encoder: std of linear2", spoil.init(encoder, "layers.layers.1.linear2.weight", 0.5), "MUP001", "layers.layers.1.linear2.weight"),
+    Row("weight_norm: a direction's rate", spoil.rate(normed, "layers.0.*original1", 1), "MUP002", "layers.0.*original1"),
+    Row("one block used three times: its rate", spoil.rate(shared, "two.weight", 1), "MUP002", "two.weight"),
+    Row("one block used three times: branches by width^-1/2", partial(shared, branch=-0.5), "MUP001 MUP002 MUP010 MUP012", "two.weight branch* *add*"),
+    Row("Adagrad: hidden rate constant", spoil.rate(small, "2.weight", 1), "MUP002", "2.weight"),
     Row("u-muP: hidden rate 1/fan_in", partial(unit, hidden=-1.0), "MUP002", "blocks.*", {"parametrization": "u_mup"}),
 )  # fmt: skip
 
@@ -117,6 +124,12 @@ ENDS = (
     Row("RNN: readout's rate", spoil.rate(elman, "out.weight", 1), "MUP003", "out.weight"),
     Row("adapters: down at the rate of up", partial(lora, down=0.0), "MUP003", "layers.?.down"),
     Row("adapters: up as hidden", spoil.rate(lora, "layers.1.up", -1), "MUP005", "layers.1.up"),
+    Row("bottleneck: rate of the code", partial(autoencoder, code=0.0), "MUP003", "net.2.weight"),
+    Row("bottleneck: std of the code", spoil.init(autoencoder, "net.2.weight", 0.5), "MUP003", "net.2.weight"),
+    Row("bottleneck: what comes after it as hidden", spoil.rate(autoencoder, "net.4.weight", -1), "MUP005", "net.4.weight"),
+    Row("torch's encoder: readout's rate", spoil.rate(encoder, "out.weight", 1), "MUP003", "out.weight"),
+    Row("Llama: table times sqrt(width), rate kept", spoil.init(partial(llama, table=0.5), "p.weight", -0.5), "MUP005", "p.weight"),
+    Row("Llama: table times sqrt(width)", partial(llama, table=0.5), "MUP005 MUP011 MUP012", "p.weight"),
     Row("u-muP: readout fan_in^-1/2", partial(unit, readout=-0.5), "MUP003", "readout.weight", {"parametrization": "u_mup"}),
 )  # fmt: skip
 
@@ -128,6 +141,7 @@ SITES = (
     Row("ViT: queries by 1/sqrt(d)", partial(vit, power=-0.5), "MUP004", "*query* *key* attention*"),
     Row("ViT: one query's std", spoil.init(vit, "blocks.0.attention.query.weight", 0.5), "MUP001 MUP004", "blocks.0.attention.query.weight attention*"),
     Row("mup: attention 1/sqrt(d)", package("attention"), "MUP004", "qkv.weight attention*", needs="mup"),
+    Row("two towers: product by width^-1/2", partial(towers, power=-0.5), "MUP004 MUP003", "left* right* attention* *"),
     Row("depth: branches without a factor", partial(residual, branch=0.0), "MUP010 MUP012", "*", DEEP),
     Row("depth: branches by depth^-1/2", partial(residual, branch=-0.5), "MUP010", "*", DEEP),
     Row("depth: rates in branches fall", partial(residual, inside=-0.5), "MUP010 MUP002 MUP006", "*", DEEP),
@@ -147,6 +161,8 @@ VECTORS = (
     Row("ResNet: batch norm's rate constant", spoil.rate(resnet, "layer1.bn2.weight", -1), "MUP006", "layer1.bn2.weight"),
     Row("ConvNeXt: layer scale as hidden", spoil.rate(convnext, "stages.0.gamma", -1), "MUP006", "stages.0.gamma"),
     Row("MoE, SGD: experts' bias", spoil.rate(moe, "mixtures.0.b1", -1), "MUP006", "mixtures.0.b1"),
+    Row("weight_norm: a gain's rate", spoil.rate(normed, "layers.1.*original0", -1), "MUP006", "layers.1.*original0"),
+    Row("two towers: temperature's rate", spoil.rate(partial(towers, cosine=True), "temperature", -1), "MUP006", "temperature"),
     Row("LSTM: a bias' rate", spoil.rate(recurrent, "cells.bias_hh_l0", -1), "MUP006", "cells.bias_hh_l0"),
 )  # fmt: skip
 
@@ -163,6 +179,7 @@ TRAINING = (
     Row("Llama, SGD: a warm-up at one rate", spoil.pinned_by_warm_up(partial(llama, optimizer="sgd"), 0.02), "MUP013", "*"),
     Row("GPT: gradients clipped by their norm", spoil.clipped_in_hook(partial(many_heads, optimizer=sgd), 1e-2), "MUP014", "*"),
     Row("MLP: gradients clipped by value", spoil.clipped_by_value(table, 1e-5), "MUP014", "*"),
+    Row("an optimizer that clips", partial(small, optimizer="clipped"), "MUP014", "*"),
     Row("GPT: a matrix not in the optimizer", spoil.forgotten(gpt, "h.0.c_proj.weight"), "MUP015", "h.0.c_proj.weight"),
     Row("ViT: positions not in the optimizer", spoil.forgotten(vit, "pos_embed"), "MUP015", "pos_embed"),
     Row("MoE: an expert in two optimizers", spoil.twice(moe, "mixtures.1.w1", 0.1), "MUP015", "mixtures.1.w1"),

@@ -67,11 +67,19 @@ class Layer(nn.Module):
 class Llama(nn.Module):
     """Tokens in, logits of the next out."""
 
-    def __init__(
-        self, width: int, size: int, scale: float | None, *, normed: bool, output: float
+    def __init__(  # noqa: PLR0913 - a fault each
+        self,
+        width: int,
+        size: int,
+        scale: float | None,
+        *,
+        normed: bool,
+        output: float,
+        table: float,
     ) -> None:
         super().__init__()
-        self.embedding_mult, self.output_mult = 10.0, (width / BASE) ** output
+        self.embedding_mult = 10.0 * (width / BASE) ** table
+        self.output_mult = (width / BASE) ** output
         self.p = nn.Embedding(VOCABULARY, width)
         self.q = nn.ModuleList(Layer(width, size, scale, normed=normed) for _ in range(2))
         self.r = nn.RMSNorm(width)
@@ -97,13 +105,14 @@ def llama(  # noqa: PLR0913 - a fault each
     power: float = -1.0,
     normed: bool = False,
     output: float = -1.0,
+    table: float = 0.0,
     optimizer: str = "adamw",
 ) -> Made:
     """``heads``: of 8 and more of them (``count``), or four that grow (``dim``)."""
     torch.manual_seed(seed)
     size = 8 if heads == "count" else width // 4
     scale = None if heads == "count" else 8**-0.5 * (size / 8) ** power
-    model = Llama(width, size, scale, normed=normed, output=output)
+    model = Llama(width, size, scale, normed=normed, output=output, table=table)
     return model, _optimizer(model, width / BASE, optimizer), sentences(), predict
 
 
