@@ -83,6 +83,8 @@ class Plot:
     log_y: bool = True
     width: int = 360
     height: int = 240
+    titled: bool = True
+    """Whether the title stands above; else it is for screen readers alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class _Frame:
         return f"{self.x(point[0]):.1f},{self.y(point[1]):.1f}"
 
 
-_LEFT, _RIGHT, _TOP, _BOTTOM, _ROW, _LETTER = 50, 12, 28, 38, 16, 6.2
+_LEFT, _RIGHT, _TOP, _BARE, _BOTTOM, _ROW, _LETTER = 50, 12, 28, 8, 38, 16, 6.2
 
 
 def svg(plot: Plot) -> str:
@@ -140,13 +142,14 @@ def _frame(plot: Plot) -> _Frame:
     return _Frame(
         plot,
         scale(xs, _LEFT, right, log=plot.log_x, room=0.05),
-        scale(ys, below, _TOP, log=plot.log_y, room=0.08),
+        scale(ys, below, _TOP if plot.titled else _BARE, log=plot.log_y, room=0.08),
     )
 
 
 def _axes(frame: _Frame) -> Iterator[str]:
     plot, x, y = frame.plot, frame.x, frame.y
-    yield _text(_LEFT, 14, _short(plot.title, plot.width - _LEFT), "title")
+    if plot.titled:
+        yield _text(_LEFT, 14, _short(plot.title, plot.width - _LEFT), "title")
     for value in plot.x_ticks or ticks(x.low, x.high, log=plot.log_x):
         yield _tick(x(value), x(value), y.start, y.end)
         yield _tick_label(x(value), y.start + 14, label(value), "middle")

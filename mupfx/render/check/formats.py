@@ -11,7 +11,7 @@ from mupfx.render.check.data import report_json
 from mupfx.render.check.document import report_document
 from mupfx.render.check.github import annotations
 from mupfx.render.check.junit import junit
-from mupfx.render.check.places import placed
+from mupfx.render.check.places import near, placed
 from mupfx.render.check.sarif import sarif
 
 
@@ -29,14 +29,21 @@ class Surroundings:
     """Of mupfx."""
 
 
+def _html(report: Report, beside: Surroundings) -> str:
+    from mupfx.render.check.html import page  # noqa: PLC0415 - jinja2
+
+    return page(near(report, beside.folder), beside.rules)
+
+
 Form = Callable[[Report, Surroundings], str]
 
 FORMS: Mapping[str, Form] = {
-    "text": lambda report, _: text.plain(report_document(report)),
+    "text": lambda report, beside: text.plain(report_document(near(report, beside.folder))),
     "json": lambda report, _: report_json(report),
     "junit": lambda report, beside: junit(report, beside.rules, beside.root),
     "sarif": lambda report, beside: sarif(report, beside.rules, beside.root, beside.version),
     "github": lambda report, beside: annotations(report, beside.root),
+    "html": _html,
 }
 _PLACED = ("junit", "sarif", "github")
 """Forms that name files for others to find."""

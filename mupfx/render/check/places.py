@@ -53,5 +53,17 @@ def placed(report: Report, folder: Path) -> Report:
     return replace(report, findings=tuple(found))
 
 
+def near(report: Report, folder: Path) -> Report:
+    """Every finding at a file by its path from a folder, where it is inside; for people."""
+    here = folder.resolve()
+    found = (
+        f
+        if f.place is None
+        else replace(f, place=replace(f.place, path=relative(f.place.path, here)))
+        for f in report.findings
+    )
+    return replace(report, findings=tuple(found))
+
+
 def _whole(place: Place | None, folder: Path) -> Place | None:
     return None if place is None else replace(place, path=str((folder / place.path).resolve()))
