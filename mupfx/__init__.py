@@ -58,6 +58,7 @@ __all__ = [
     "param_groups",
     "plan",
     "regauge_",
+    "report",
     "rescale_",
     "save_base",
     "scaled",
@@ -104,6 +105,7 @@ if TYPE_CHECKING:
     )
     from mupfx.observables.observations import Observations
     from mupfx.observing import observe
+    from mupfx.reporting import report
     from mupfx.shipping import emit, export, to_standard
     from mupfx.training import (
         Muon,
@@ -138,6 +140,7 @@ else:  # hidden from type checkers, which would take any name for granted
         ),
         "mupfx.observables.observations": "Observations",
         "mupfx.observing": "observe",
+        "mupfx.reporting": "report",
         "mupfx.shipping": "emit export to_standard",
         "mupfx.training": (
             "Muon check_groups clip_grad_norm_ init_ muon_groups optimizer param_groups regauge_"

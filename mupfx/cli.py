@@ -338,6 +338,37 @@ def demo(*, as_json: options.Json = False) -> None:
     run(as_json=as_json)
 
 
+@app.command()
+def report(  # noqa: PLR0913 - one a flag
+    target: options.ReportTarget = None,
+    *,
+    out: options.Page,
+    check: options.CheckFile = None,
+    plan: options.PlanFile = None,
+    arg: options.Arguments = None,
+    inputs: options.Inputs = None,
+    base: options.Base = None,
+    base_arg: options.BaseArguments = None,
+    base_depth: options.BaseDepth = None,
+    grow: options.GrowBy = Grow.HEADS,
+    override: options.Overrides = None,
+    parametrization: options.Rules = "mup",
+    hyper: options.Choices = None,
+    init: options.Laws = None,
+    strict: options.Strict = True,
+    hooks: options.Hooks = True,
+    every_layer: options.EveryLayer = False,
+) -> None:
+    """Write one HTML page of a model: its graph, its plan, and what was measured of it."""
+    from mupfx.commands import report as command  # noqa: PLC0415 - torch
+
+    subject = None
+    if target is not None:
+        subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
+    wish = Wish(parametrization, init, strict, hooks, hyper)
+    command.report(subject, wish, out, command.Sources(plan, check), every_layer=every_layer)
+
+
 def main() -> None:
     """Entry point."""
     app(prog_name="mupfx")

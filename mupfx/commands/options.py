@@ -49,6 +49,7 @@ _TARGET = (
     " Or hf:config.json, 'hf:LlamaForCausalLM(hidden_size=64)', timm:resnet50."
 )
 Target = Annotated[str, typer.Argument(help=_TARGET)]
+ReportTarget = Annotated[str | None, typer.Argument(help=_TARGET)]
 TargetOption = Annotated[str | None, typer.Option("--target", help=_TARGET)]
 Arguments = Annotated[
     list[str] | None,
@@ -186,4 +187,11 @@ EmitOut = Annotated[
 ]
 PlanFile = Annotated[
     Path | None, typer.Option("--plan", metavar="FILE", help="A plan.json written by convert.")
+]
+Page = Annotated[Path, typer.Option("--out", metavar="FILE", help="The HTML file to write.")]
+CheckFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--check", metavar="FILE", help="Show what `mupfx check --format json` wrote as well."
+    ),
 ]

@@ -1,0 +1,77 @@
+"""What a page says of a model: its analysis and its plan, made without changing it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import nn
+
+from mupfx.core.analysis import Analysis
+from mupfx.core.hyperparameters import NO_CHOICES, Hyperparameters
+from mupfx.core.parametrization import Parametrization
+from mupfx.core.plan import Plan
+from mupfx.passes.capture import unwrapped
+from mupfx.passes.preflight import preflight
+from mupfx.pipeline.analysis import Options, positional, run_analysis
+from mupfx.pipeline.bases import made_by, read_base
+from mupfx.pipeline.lowering import conversions
+from mupfx.pipeline.planning import Request, make_plan
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """As ``mupfx.convert`` is asked; nothing of it is carried out."""
+
+    parametrization: Parametrization
+    base: Any = None
+    choices: Hyperparameters = NO_CHOICES
+    strict: bool = True
+    hooks: bool = True
+    init: Mapping[str, str] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
+
+
+def described(
+    model: Any, args: object, kwargs: Mapping[str, Any], wanted: Wanted
+) -> tuple[Analysis, Plan | None]:
+    """Trace a model, and plan its conversion if a base says how much it grew.
+
+    A converted model keeps its own plan.
+
+    Raises:
+        MupfxError: As ``mupfx.convert``.
+    """
+    made, drawn = made_by(model)
+    inner = unwrapped(made)[0]
+    call = tuple(positional(args)), kwargs
+    own = _own_plan(made)
+    if own is not None or wanted.base is None:
+        return run_analysis(inner, *call, None, wanted.options), own
+    preflight(made)
+    given = read_base(wanted.base)
+    request = Request(
+        wanted.parametrization,
+        given,
+        wanted.strict,
+        wanted.hooks,
+        wanted.init,
+        wanted.choices,
+        drawn=drawn,
+    )
+    analysis = run_analysis(inner, *call, given, _growing(wanted))
+    return analysis, make_plan(inner, analysis, request).plan
+
+
+def _own_plan(model: nn.Module) -> Plan | None:
+    found = next(conversions(model), None)
+    return None if found is None else found[1].plan
+
+
+def _growing(wanted: Wanted) -> Options:
+    """Depth is inferred where the parametrization has rules for it."""
+    table = wanted.parametrization
+    return replace(
+        wanted.options,
+        infer_depth=table.depth is not None or table.plain is not None,
+        layers=table.plain is not None,
+    )
