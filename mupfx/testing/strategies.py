@@ -1,4 +1,4 @@
-"""Hypothesis strategies for models, for this project's tests and for others'.
+"""Hypothesis strategies for models: programs over a menu of operations, of any width.
 
 A ``ModelSpec`` is a program over a menu of operations that builds the same model at any width::
 
