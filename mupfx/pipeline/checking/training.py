@@ -1,0 +1,251 @@
+"""Some real steps: the target's own model, optimizer, loss and schedule, watched.
+
+The updates are those of the last forward passes; after the last there is neither a backward pass
+nor a step::
+
+    forward (starts)  backward  step | forward  backward  step | forward (updates)
+"""
+
+import inspect
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mupfx.core.run import Gradient, Run, Seen, Use
+from mupfx.core.setup import Setup
+from mupfx.errors import OptimizerError
+from mupfx.observables.gradients import Gradients
+from mupfx.observables.kept import Kept, tensors_in
+from mupfx.observables.recorder import Recorder
+from mupfx.passes.groups import absolute
+
+STEPS = 3
+
+
+def train(
+    setup: Setup, *, steps: int = STEPS, recorded: int = 1, starts: bool = True, means: bool = False
+) -> Run:
+    """Train a fresh setup for some steps, and write down what they did.
+
+    Args:
+        setup: Used up by this.
+        steps: Updates.
+        recorded: In how many forward passes, the last ones, updates are measured.
+        starts: Measure ``W_0 x_0`` as well.
+        means: Measure mean ``|x|`` after every op of the last pass, too.
+
+    Raises:
+        OptimizerError: An optimizer needs a closure.
+    """
+    for optimizer in setup.optimizers:
+        _require_plain(optimizer)
+    with torch.random.fork_rng(), torch.enable_grad(), _eager():
+        torch.manual_seed(setup.seed)
+        return _Training(setup, starts=starts, means=means).run(steps, recorded)
+
+
+class _Training:
+    """The loop, and what it has written down."""
+
+    def __init__(self, setup: Setup, *, starts: bool, means: bool) -> None:
+        self.setup, self.starts, self.means = setup, starts, means
+        self.kept = Kept(setup.model)
+        self.gradients = Gradients(setup.model)
+        self.rates = _Rates(setup)
+        self.losses: list[float] = []
+        self.steps: list[Mapping[str, Gradient]] = []
+        self.not_finite = ""
+        self.unwatched: dict[str, str] = {}
+
+    def run(self, steps: int, recorded: int) -> Run:
+        given = self.rates.given()
+        start: dict[Use, Seen] = {}
+        seen: list[Recorder] = []
+        with self.rates.watched(), self.gradients.watched():
+            for step in range(steps + 1):
+                recorder = self._recorder(step, steps, recorded)
+                loss = self._forward(recorder)
+                if recorder is not None and step:
+                    seen.append(recorder)
+                elif recorder is not None:
+                    start = recorder.seen()
+                if step == steps or not self._finite(loss, step):
+                    break
+                self._update(loss)
+        return self._run(given, start, seen)
+
+    def _recorder(self, step: int, steps: int, recorded: int) -> Recorder | None:
+        if step > steps - recorded and step:
+            return self._watch(means=self.means and step == steps)
+        return self._watch(start=True) if self.starts and not step else None
+
+    def _watch(self, *, start: bool = False, means: bool = False) -> Recorder:
+        return Recorder(self.kept, tensors_in(self.setup.batch), start=start, means=means)
+
+    def _forward(self, recorder: Recorder | None) -> Tensor:
+        setup = self.setup
+        if recorder is None:
+            return setup.loss(setup.model, setup.batch)
+        with _called_with(setup.model, recorder), recorder:
+            loss = setup.loss(setup.model, setup.batch)
+        self.unwatched |= recorder.unwatched
+        return loss
+
+    def _finite(self, loss: Tensor, step: int) -> bool:
+        self.losses.append(float(loss.detach()))
+        if not math.isfinite(self.losses[-1]):
+            self.not_finite = self.not_finite or f"the loss of step {step + 1}"
+        return not self.not_finite
+
+    def _update(self, loss: Tensor) -> None:
+        for optimizer in self.setup.optimizers:
+            optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        before = self.gradients.sizes()
+        self.rates.begin()
+        for optimizer in self.setup.optimizers:
+            optimizer.step()
+        found = self.gradients.compared(before, self.gradients.sizes())
+        self.steps.append(found)
+        broken = [name for name, g in found.items() if not math.isfinite(g.norm)]
+        if broken:
+            self.not_finite = f"the gradient of {broken[0]} in step {len(self.steps)}"
+        for scheduler in self.setup.schedulers:
+            _advance(scheduler, self.losses[-1])
+
+    def _run(
+        self, given: Mapping[str, float], start: Mapping[Use, Seen], seen: Sequence[Recorder]
+    ) -> Run:
+        updates = _together([recorder.seen() for recorder in seen])
+        broken = [use for use, found in updates.items() if not math.isfinite(found.size)]
+        if broken and not self.not_finite:
+            self.not_finite = f"the update of {broken[0].parameter}"
+        return Run(
+            size=self.setup.size,
+            seed=self.setup.seed,
+            losses=tuple(self.losses),
+            updates=updates,
+            starts=start,
+            given=given,
+            rates=tuple(self.rates.steps),
+            gradients=tuple(self.steps),
+            families=self.rates.families(),
+            schedules=absolute(self.setup.schedulers),
+            means=seen[-1].means() if seen else {},
+            not_finite=self.not_finite,
+            unwatched=tuple(f"{where}: {why}" for where, why in self.unwatched.items()),
+        )
+
+
+class _Rates:
+    """Learning rates by parameter, as they are when an update is made."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._optimizers = setup.optimizers
+        self._names = {id(p): name for name, p in setup.model.named_parameters()}
+        self.steps: list[dict[str, float]] = []
+
+    def given(self) -> dict[str, float]:
+        """Before any schedule: what a scheduler keeps as the initial rate, else the rate."""
+        return self._read("initial_lr")
+
+    def families(self) -> dict[str, str]:
+        return {
+            name: type(optimizer).__name__
+            for optimizer in self._optimizers
+            for group in optimizer.param_groups
+            for name in self._members(group)
+        }
+
+    def begin(self) -> None:
+        self.steps.append({})
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Inside, every step of an optimizer is seen after all that others do before it."""
+
+        def note(optimizer: Optimizer, *_: Any) -> None:
+            self.steps[-1] |= self._of(optimizer, "lr")
+
+        with ExitStack() as stack:
+            for optimizer in self._optimizers:
+                stack.callback(optimizer.register_step_pre_hook(note).remove)
+            yield
+
+    def _read(self, entry: str) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for optimizer in self._optimizers:
+            found |= self._of(optimizer, entry)
+        return found
+
+    def _of(self, optimizer: Optimizer, entry: str) -> dict[str, float]:
+        return {
+            name: float(group.get(entry, group["lr"]))
+            for group in optimizer.param_groups
+            if "lr" in group
+            for name in self._members(group)
+        }
+
+    def _members(self, group: Mapping[str, Any]) -> Iterator[str]:
+        names = (self._names.get(id(p)) for p in group["params"])
+        return (name for name in names if name is not None)
+
+
+@contextmanager
+def _called_with(model: nn.Module, recorder: Recorder) -> Iterator[None]:
+    """What the model is called with is data, also where the batch does not show it."""
+
+    def note(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        recorder.add_data(tensors_in((args, kwargs)))
+
+    handle = model.register_forward_pre_hook(note, with_kwargs=True, prepend=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _eager() -> Iterator[None]:
+    """Compiled code runs op by op: what is fused cannot be seen."""
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+def _together(seen: Sequence[Mapping[Use, Seen]]) -> dict[Use, Seen]:
+    """Rms over several forward passes, of what all of them have."""
+    if not seen:
+        return {}
+    return {
+        use: Seen(math.sqrt(sum(s[use].size ** 2 for s in seen) / len(seen)), first.contracted)
+        for use, first in seen[-1].items()
+        if all(use in s for s in seen)
+    }
+
+
+def _require_plain(optimizer: Optimizer) -> None:
+    """Refuse optimizers that evaluate the model themselves.
+
+    Raises:
+        OptimizerError: This one does.
+    """
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise OptimizerError(
+            "an optimizer that evaluates the model several times a step cannot be followed",
+            found=type(optimizer).__name__,
+            hint="check with the optimizer that trains at scale",
+        )
+
+
+def _advance(scheduler: Any, loss: float) -> None:
+    """One step of a scheduler, of those that look at the loss as well."""
+    if "metrics" in inspect.signature(scheduler.step).parameters:
+        scheduler.step(loss)
+    else:
+        scheduler.step()
