@@ -6,6 +6,7 @@ tells a ``Watch`` the value of every node. Of ``linear(x, t(weight))``::
     x: DATA    weight, t: PARAMETER    linear: DATA, and mixes
 """
 
+import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -239,7 +240,8 @@ def again(random: torch.Tensor) -> Iterator[None]:
     Args:
         random: Of the generator, as it was before another run.
     """
-    with sdpa_kernel(SDPBackend.MATH), torch.random.fork_rng():
+    with sdpa_kernel(SDPBackend.MATH), torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*torch.jit.script", DeprecationWarning)  # torch's own
         torch.random.set_rng_state(random)
         yield
 
