@@ -35,6 +35,7 @@ from mupfx.observables.uses import (
     contracted,
     factor_of_added,
     outputs_of,
+    squares,
     tensors_of,
     written,
 )
@@ -56,19 +57,27 @@ class Made:
 
 @dataclass(slots=True)
 class _Total:
+    """Over the uses of a parameter that are alike."""
+
     contracted: int | None
     count: int = 0
     squares: list[Tensor] = field(default_factory=list)
+    random: list[Tensor | None] = field(default_factory=list)
 
-    def add(self, value: Tensor, factor: float) -> None:
+    def add(self, value: Tensor, factor: float, random: Tensor | None) -> None:
         exact = torch.float64 if value.dtype == torch.float64 else torch.float32
         norm = torch.linalg.vector_norm(value.detach(), dtype=exact)
         self.squares.append((norm * factor).square())
+        self.random.append(None if random is None else random * value.numel())
         self.count += value.numel()
 
-    def rms(self) -> float:
+    def seen(self) -> Seen:
         mean = float(torch.stack(self.squares).sum()) / self.count
-        return math.sqrt(mean)
+        known = [value.to(self.squares[0]) for value in self.random if value is not None]
+        if len(known) < len(self.random):
+            return Seen(math.sqrt(mean), self.contracted)
+        rest = mean - float(torch.stack(known).sum()) / self.count
+        return Seen(math.sqrt(mean), self.contracted, math.sqrt(max(rest, 0.0)))
 
 
 Signature = tuple[str, str, int, tuple[int, ...]]
@@ -113,7 +122,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for (name, op, _, _), total in self._totals.items():
             number = numbers.get(name, 0)
             numbers[name] = number + 1
-            found[Use(name, number, op)] = Seen(total.rms(), total.contracted)
+            found[Use(name, number, op)] = total.seen()
         return found
 
     def means(self) -> dict[str, float]:
@@ -264,7 +273,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         total = self._totals.setdefault(
             signature, _Total(contracted(call.func, call.args, at) if plain else None)
         )
-        total.add(change, factor)
+        random = None if self._start or not plain else self._random(call, name, at)
+        total.add(change, factor, random)
+
+    def _random(self, call: "_Call", name: str, at: int) -> Tensor | None:
+        mine = [t for _, t in call.tensors if self._old(t, name) is not None]
+        old = self._old(mine[0], name)
+        if len(mine) > 1 or old is None or call.func not in SUMS:
+            return None
+        return squares(call.func, call.args, at, mine[0] - old)
 
     def _pick(self, output: Tensor, old: Mapping[str, Any]) -> None:
         key = key_of(output)

@@ -104,6 +104,39 @@ SUMS: Mapping[OpOverload, Sum] = {
     aten._grouped_mm.default: lambda args: int(args[1].shape[-2]),  # noqa: SLF001
 }
 """How many products each entry of a contraction sums."""
+_ROWS = {
+    aten.mm.default: (0, 1),
+    aten.addmm.default: (1, 2),
+    aten.bmm.default: (0, 1),
+    aten.baddbmm.default: (1, 2),
+    aten.linear.default: (0, 1),
+}
+_SQUARED = {aten.convolution.default, aten._grouped_mm.default}  # noqa: SLF001
+_HALF = {torch.float16, torch.bfloat16}
+
+
+def squares(func: OpOverload, args: Args, position: int, change: Tensor) -> Tensor | None:
+    """Mean over the outcome of the sum of squared products; None for what is no contraction."""
+    if func in _ROWS:
+        rows, columns = (args[at] if at != position else change for at in _ROWS[func])
+        if func is aten.linear.default:
+            rows, columns = rows.flatten(0, -2), columns.t()
+        return (_squared(rows, -2) * _squared(columns, -1)).sum(-1).mean()
+    if func in _SQUARED:
+        first, second = (args[at] if at != position else change for at in (0, 1))
+        rest = (None, *args[3:]) if func is aten.convolution.default else args[2:]
+        out: Tensor = func(first.square(), second.square(), *rest).mean()
+        return out
+    return None
+
+
+def _squared(matrix: Tensor, dim: int) -> Tensor:
+    """Mean over rows, or columns, of the squares."""
+    wide = matrix.float() if matrix.dtype in _HALF else matrix
+    mean: Tensor = wide.square().mean(dim)
+    return mean
+
+
 _ONE = {
     aten.native_layer_norm, aten.native_group_norm, aten.native_batch_norm,
     aten._native_batch_norm_legit, aten._fused_rms_norm,  # noqa: SLF001
