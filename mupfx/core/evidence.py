@@ -92,6 +92,8 @@ class ParameterEvidence:
     """Why it has this role."""
     family: str | None
     """Of its optimizer; None where that is not known or it is in none."""
+    rate_gauge: float
+    """The power of a growing multiplier that a stored learning rate follows: -1 of Adam."""
     adjusts: bool
     """Whether the optimizer itself scales steps by a matrix's shape (Muon)."""
     coupled: bool

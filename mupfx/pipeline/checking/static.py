@@ -275,6 +275,7 @@ def _parameter(
         place=next((use.place for use in uses if use.place), None),
         why=role.why,
         family=family.name if family else None,
+        rate_gauge=_moved(RATE, family),
         adjusts=family is not None and family.adjusts is not None,
         coupled=family is not None and family.decay is Decay.COUPLED,
         trained=reading.trained.get(name, False),
