@@ -6,6 +6,7 @@ Why:
     It sums fan_in terms. With a larger std what it makes grows with width from the first step
     on, with a smaller one it vanishes. Before a norm the size of what it makes is forgotten; its
     update beside it is not, so that a wrong std there is a wrong learning rate.
+
 Example:
     nn.init.normal_(linear.weight, std=0.02) at every width: rms(W x) grows as n^1/2.
 Fix:

@@ -7,6 +7,7 @@ What:
 Why:
     The entries of an update line up with those of the input, so that what an update makes grows
     with fan_in: under Adam, whose steps are as large at every width, by all of it.
+
 Example:
     AdamW(model.parameters(), lr=1e-3) at every width: each hidden update grows as n^1, and the
     best learning rate of a small model is far too large for a wide one.

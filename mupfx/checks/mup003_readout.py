@@ -7,6 +7,7 @@ Why:
     What they read is correlated after one step, so that the sum over fan_in grows as fan_in. With
     the usual std of 1/sqrt(fan_in) logits are as large at every width at the start, but their
     noise reaches every gradient below.
+
 Example:
     nn.Linear(width, classes) as it is: std n^-1/2 in place of n^-1.
 Fix:

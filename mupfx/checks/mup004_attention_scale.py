@@ -6,6 +6,7 @@ What:
 Why:
     Queries and keys are correlated once they have learned, so that their product sums head_dim
     terms of one sign. (On short runs 1/sqrt(head_dim) can be as stable: this rests on the theory.)
+
 Example:
     scaled_dot_product_attention(q, k, v) with num_heads fixed: logits grow as n^1/2 in training.
 Fix:

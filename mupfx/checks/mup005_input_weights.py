@@ -6,6 +6,7 @@ What:
 Why:
     Every entry of what they make stands for itself. A gradient's entries fall as 1/fan_out, which
     Adam's steps do not see and SGD's do.
+
 Example:
     x = embedding(tokens) * sqrt(width): entries of the stream grow as n^1/2.
 Fix:

@@ -7,6 +7,7 @@ What:
 Why:
     A bias is an input weight that reads a one. Scaled like the matrix beside it, it hardly moves in
     a wide model.
+
 Example:
     One group for linear.weight and linear.bias with lr / width: biases stand still.
 Fix:

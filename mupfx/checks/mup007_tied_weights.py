@@ -6,6 +6,7 @@ What:
 Why:
     As an embedding its entries are as large at every width, as a readout they must fall as
     1/fan_in; without the multiplier logits grow as n^1/2 at the start and as n^1 in training.
+
 Example:
     head.weight = embedding.weight and logits = head(x): nothing divides by the width.
 Fix:

@@ -7,6 +7,7 @@ What:
 Why:
     lr * weight_decay is how much of a weight is forgotten in a step. Left as it is, hidden weights
     of wide models hardly decay at all.
+
 Example:
     AdamW groups with lr / n and weight_decay=0.1 in all of them.
 Fix:

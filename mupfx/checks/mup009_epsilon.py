@@ -6,6 +6,7 @@ What:
 Why:
     Gradients of a wide model are small. An eps as large as they are makes steps smaller with width
     than the learning rate says.
+
 Example:
     AdamW(..., eps=1e-4) at every width; or eps * n in a group whose lr is lr / n.
 Fix:

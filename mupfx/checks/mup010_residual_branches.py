@@ -6,6 +6,7 @@ What:
     What is outside the branches does not follow depth. Nothing a branch adds follows width.
 Why:
     A stream sums as many branches as it is deep. Undivided, it and its updates grow with depth.
+
 Example:
     x = x + mlp(norm(x)) at every depth, trained as completep: updates add up to depth^1.
 Fix:

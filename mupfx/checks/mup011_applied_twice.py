@@ -6,6 +6,7 @@ What:
     shape itself, such as Muon, is given a learning rate that falls with the shape as well.
 Why:
     Either way of scaling is right; both together make the weight vanish with width.
+
 Example:
     A readout drawn with std 1/n and trained with lr / n, whose logits are divided by n.
 Fix:

@@ -6,6 +6,7 @@ What:
     mupfx lacks the multiplier that its plan gives to a site.
 Why:
     Such a weight is as large as in the smallest model, and what it makes grows with width.
+
 Example:
     set_base_shapes with nn.Linear where MuReadout was meant; a copy that lost its forward hooks.
 Fix:

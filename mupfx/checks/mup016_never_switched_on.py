@@ -6,6 +6,7 @@ What:
 Why:
     Set up and never applied, it fails in silence: training runs, and the best learning rate falls
     with width.
+
 Example:
     set_base_shapes(model, model), with the model as its own base; MuAdam imported and Adam used;
     mupfx.convert(model, base=model).
