@@ -31,7 +31,7 @@ CODE = "MUP015"
 TITLE = "parameters that no optimizer trains, or that are trained twice"
 
 
-def untrained(evidence: Evidence) -> Iterator[Finding]:
+def judge(evidence: Evidence) -> Iterator[Finding]:
     """A finding for every parameter that is not in exactly one group."""
     if not any(parameter.in_optimizer for parameter in evidence.parameters.values()):
         if any(parameter.trained for parameter in evidence.parameters.values()):

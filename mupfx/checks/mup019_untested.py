@@ -31,7 +31,7 @@ CODE = "MUP019"
 TITLE = "what could not be judged, and checks that tested nothing"
 
 
-def untested(tested: Tested) -> Iterator[Finding]:
+def judge(tested: Tested) -> Iterator[Finding]:
     """What could not be judged, and why; an error where that was all."""
     for axis in tested.alike:
         yield _error(
