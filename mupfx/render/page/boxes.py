@@ -21,6 +21,7 @@ _BORDER = 12.0
 _CHIP_GAP = 4.0
 _NARROWEST = 64.0
 _ADD = 18.0
+_ROUND = (Kind.ADD, Kind.START)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _inside(vertex: Vertex, captions: Captions, around: str) -> _Inside:
 
 def _box(vertex: Vertex, captions: Captions, around: str) -> Box:
     if vertex.cell is not None:
-        return _cell(captions.cell(vertex.cell, around), round_=vertex.cell.kind is Kind.ADD)
+        return _cell(captions.cell(vertex.cell, around), round_=vertex.cell.kind in _ROUND)
     inner = captions.common(vertex.rows) if vertex.rows else around
     if not (inner == around or inner.startswith(f"{around}.") or not around):
         inner = around
@@ -130,7 +131,7 @@ def _shell(inside: _Inside, at: Point, words: tuple[str, str, str, str], times: 
 
 def _cell(caption: Caption, *, round_: bool) -> Box:
     if round_:
-        return Box(0, 0, _ADD, _ADD, caption.title, "residual add", "", caption.style)
+        return Box(0, 0, _ADD, _ADD, caption.title, caption.whole, "", caption.style)
     lines = tuple(
         _line(line, _TITLE + 4 + _LINE * (at + 0.5)) for at, line in enumerate(caption.lines)
     )

@@ -17,6 +17,8 @@ from mupfx.render.plan import number, std_factor
 TIMES = "\N{MULTIPLICATION SIGN}"
 _MOST = 34
 """Characters of a line."""
+_TITLES = {Kind.ADD: "+", Kind.START: "+", Kind.OUTPUT: "output"}
+_WHOLE = {Kind.ADD: "residual add", Kind.START: "start of the residual stream"}
 _ORDER = (Role.HIDDEN, Role.OUTPUT, Role.INPUT, Role.VECTOR, Role.SCALAR)
 """Of several parameters in a cell, the first kind is written out."""
 
@@ -59,8 +61,9 @@ class Captions:
             return self._weights(cell, around)
         if cell.kind is Kind.SITE:
             return self._site(cell)
-        title = {Kind.ADD: "+", Kind.INPUT: cell.node, Kind.OUTPUT: "output"}[cell.kind]
-        return Caption(short(title), title, "", "add" if cell.kind is Kind.ADD else "end")
+        title = _TITLES.get(cell.kind, cell.node)
+        whole = _WHOLE.get(cell.kind, title)
+        return Caption(short(title), whole, "", "add" if title == "+" else "end")
 
     def box(self, names: Sequence[str], around: str) -> str:
         """Title of a box that holds parameters, inside another."""

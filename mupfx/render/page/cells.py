@@ -21,7 +21,9 @@ class Kind(StrEnum):
     WEIGHTS = "weights"
     SITE = "site"
     ADD = "add"
-    """A residual add, or the start of a stream."""
+    """A residual add."""
+    START = "start"
+    """A sum that a residual stream begins with."""
     INPUT = "input"
     OUTPUT = "output"
 
@@ -65,7 +67,8 @@ def _found(analysis: Analysis) -> dict[str, _Found]:
     for name in analysis.program.inputs:
         found[name] = (Kind.INPUT, (), None)
     for branch in analysis.streams.branches:
-        found[branch.start] = found[branch.end] = (Kind.ADD, (), None)
+        found.setdefault(branch.start, (Kind.START, (), None))
+        found[branch.end] = (Kind.ADD, (), None)
     for site in analysis.sites:
         if site.kind in _SHOWN_SITES:
             found[site.node] = (Kind.SITE, (), site)
@@ -95,11 +98,11 @@ def _edges(graph: fx.Graph, found: Mapping[str, _Found], inputs: set[str]) -> di
     edges: dict[Edge, None] = {}
     for node in graph.nodes:
         sources = {name: None for each in node.all_input_nodes for name in reached[each]}
-        if node.name not in found:
+        computed = [name for name in sources if name not in inputs]
+        if node.name not in found or (found[node.name][0] is Kind.START and len(computed) < 2):
             reached[node] = sources
             continue
         reached[node] = {node.name: None}
-        computed = [name for name in sources if name not in inputs]
         edges |= dict.fromkeys((name, node.name) for name in computed or sources)
     return edges
 

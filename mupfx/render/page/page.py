@@ -1,5 +1,6 @@
 """From facts to the text of the page."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,6 +18,8 @@ from mupfx.render.page.facts import Facts
 from mupfx.render.page.rows import Row, Rows, rows
 from mupfx.render.page.tree import tree
 
+_DOT = re.compile(r"\.(?!\.)(?<!\.\.)")
+"""Between the parts of a name, not within ``{0..5}``."""
 Dimension = tuple[Chip, ...] | str
 """Its factors; or its size, where no graph was traced."""
 
@@ -92,7 +95,7 @@ def _environment() -> Environment:
 
 def _breaks(name: str) -> Markup:
     """A name that may go on in the next line after a dot."""
-    return Markup("<wbr>").join(part + "." for part in name.split("."))[:-1]
+    return Markup(".<wbr>").join(_DOT.split(name))
 
 
 def _numbers(facts: Facts) -> tuple[tuple[str, str], ...]:

@@ -19,6 +19,8 @@ _LANE = 6.0
 _SWEEPS = 12
 _STRAIGHT = 8.0
 """How much more a long edge weighs than a short one."""
+_RIGID = 1000.0
+"""How much more a place of a long edge weighs than a box that would push it aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def _centres(layers: Layers, boxes: Sequence[Size], real: int) -> list[float]:
     for sweep in range(_SWEEPS):
         for row in layers.rows if sweep % 2 == 0 else layers.rows[::-1]:
             wishes = [_median(neighbours.get(v, ()), centres, centres[v]) for v in row]
-            weights = [_STRAIGHT if v >= real else 1.0 for v in row]
+            weights = [_RIGID if v >= real else 1.0 for v in row]
             _settle(row, wishes, centres, boxes, weights)
     return centres
 
