@@ -83,6 +83,8 @@ class Plot:
     log_y: bool = True
     width: int = 360
     height: int = 240
+    also_y: tuple[float, ...] = ()
+    """What has a place too, so that plots beside each other have one axis."""
     titled: bool = True
     """Whether the title stands above; else it is for screen readers alone."""
 
@@ -142,7 +144,7 @@ def _frame(plot: Plot) -> _Frame:
     return _Frame(
         plot,
         scale(xs, _LEFT, right, log=plot.log_x, room=0.05),
-        scale(ys, below, _TOP if plot.titled else _BARE, log=plot.log_y, room=0.08),
+        scale([*ys, *plot.also_y], below, _TOP if plot.titled else _BARE, log=plot.log_y, room=0.08),
     )
 
 
