@@ -47,6 +47,7 @@ __all__ = [
     "clip_grad_norm_",
     "compare",
     "convert",
+    "correct_feature_speed_",
     "diff",
     "emit",
     "explain_parametrization",
@@ -104,7 +105,7 @@ if TYPE_CHECKING:
         TargetError,
     )
     from mupfx.observables.observations import Observations
-    from mupfx.observing import observe
+    from mupfx.observing import correct_feature_speed_, observe
     from mupfx.reporting import report
     from mupfx.shipping import emit, export, to_standard
     from mupfx.training import (
@@ -139,7 +140,7 @@ else:  # hidden from type checkers, which would take any name for granted
             " TargetError"
         ),
         "mupfx.observables.observations": "Observations",
-        "mupfx.observing": "observe",
+        "mupfx.observing": "correct_feature_speed_ observe",
         "mupfx.reporting": "report",
         "mupfx.shipping": "emit export to_standard",
         "mupfx.training": (

@@ -5,12 +5,14 @@ from typing import Any
 
 from torch import nn
 
+from mupfx.core.correction import Correction
 from mupfx.core.setup import Loss
 from mupfx.observables.observations import Observations
+from mupfx.pipeline.observing.correcting import Correcting, correct_
 from mupfx.pipeline.observing.observe import WHAT, Observing, Steps
 from mupfx.pipeline.observing.observe import observe as observed
 
-__all__ = ["observe"]
+__all__ = ["correct_feature_speed_", "observe"]
 
 
 def observe(  # noqa: PLR0913 - each is an answer that only the user can give
@@ -76,3 +78,49 @@ def observe(  # noqa: PLR0913 - each is an answer that only the user can give
         inputs=inputs,
     )
     return observed(model_or_factory, asked)
+
+
+def correct_feature_speed_(  # noqa: PLR0913 - each is an answer that only the user can give
+    model: nn.Module,
+    batch: Any,
+    loss: Loss,
+    *,
+    target: float = 1.0,
+    share: float = 1.0,
+    family: str = "sgd",
+    rounds: int = 4,
+    tolerance: float = 0.02,
+) -> Correction:
+    """Set a model's output scale and learning rates from its own angles and gradients.
+
+    For models outside the closed form of ``parametrization="fsc"``. Every parameter gets the
+    learning rate at which it takes as much of the loss as every other, and the readout the scale
+    at which the last features move as wished for what the loss falls. The readout is multiplied in
+    place; nothing else of the model changes, converted or not.
+
+    Args:
+        model: At its start.
+        batch: What ``loss`` takes.
+        loss: From model and batch to a positive scalar.
+        target: Relative change of the last features over the relative fall of the loss.
+        share: What a first step takes of the loss, to first order.
+        family: ``"sgd"``, or ``"adam"`` for optimizers whose first step is the gradient's sign.
+        rounds: Most rescalings of the readout.
+        tolerance: How near to the target is near enough.
+
+    Returns:
+        What was measured before and after, and ``groups(model)`` for the optimizer.
+
+    Raises:
+        ObserveError: There is no readout of its own to scale, or nothing to learn.
+        CaptureError: The model cannot be run as a graph.
+
+    >>> import torch
+    >>> net = nn.Sequential(nn.Linear(3, 64), nn.Tanh(), nn.Linear(64, 1))
+    >>> done = correct_feature_speed_(net, torch.ones(2, 3), lambda m, x: (m(x) - 1).pow(2).mean())
+    >>> abs(done.after.sensitivity - 1) < 0.02
+    True
+    >>> optimizer = torch.optim.SGD(done.groups(net, lr=0.1), lr=0.0)
+    """
+    asked = Correcting(target, share, family, rounds, tolerance)
+    return correct_(model, batch, loss, asked)

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from math import log
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 from mupfx.core.observed import Exponent, Row
-from mupfx.core.statistics import interval, log_slope, t_quantile
+from mupfx.core.statistics import log_slope, t_quantile
 from mupfx.errors import ObserveError, did_you_mean
 
 COLUMNS = tuple(f.name for f in fields(Row))
@@ -161,11 +161,17 @@ def _exponent(row: Row, key: Key, by: str, seeds: Mapping[int, Mapping[int, floa
     block, op, parameter, at = key
     slopes = tuple(log_slope(tuple(v), tuple(v.values())) for v in seeds.values())
     own = tuple(_interval_of_fit(v, s) for v, s in zip(seeds.values(), slopes, strict=True))
-    whole = interval(slopes, CONFIDENCE) if len(slopes) > 1 else own[0]
+    whole = _interval_of_mean(slopes) if len(slopes) > 1 else own[0]
     return Exponent(
         row.quantity, block, op, parameter, row.step, by, at, tuple(seeds), slopes, own,
         fmean(slopes), whole,
     )  # fmt: skip
+
+
+def _interval_of_mean(values: Sequence[float]) -> tuple[float, float]:
+    middle = fmean(values)
+    reach = t_quantile((1 + CONFIDENCE) / 2, len(values) - 1) * stdev(values) / len(values) ** 0.5
+    return middle - reach, middle + reach
 
 
 def _interval_of_fit(values: Mapping[int, float], slope: float) -> tuple[float, float]:

@@ -35,9 +35,7 @@ class Net(nn.Module):
         self.branch = 1.0 if power is None else depth**power
         self.skip = math.sqrt(1 - self.branch**2)
         self.stem = nn.Linear(FEATURES, WIDTH, bias=False)
-        self.layers = nn.ModuleList(
-            nn.Linear(WIDTH, WIDTH, bias=False) for _ in range(depth - 2)
-        )
+        self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH, bias=False) for _ in range(depth - 2))
         self.head = nn.Linear(WIDTH, 1, bias=False)
         nn.init.normal_(self.stem.weight, std=FEATURES**-0.5)
         nn.init.normal_(self.head.weight, std=1 / WIDTH)
@@ -83,11 +81,7 @@ def worst_ratio(seen: Observations) -> float:
     """How far the two sides of the formula are apart, over all layers."""
     key = ("depth", "seed", "step", "op")
     left, right = (
-        {
-            tuple(getattr(r, k) for k in key): r.value
-            for r in seen.where(quantity=name).rows
-            if r.op
-        }
+        {tuple(getattr(r, k) for k in key): r.value for r in seen.where(quantity=name).rows if r.op}
         for name in ("feature_speed", "feature_speed_formula")
     )
     assert left.keys() == right.keys()
@@ -96,9 +90,7 @@ def worst_ratio(seen: Observations) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("power", "predicted"), [(None, -0.5), (-0.5, 0.0), (-1.0, 0.0)], ids=str
-)
+@pytest.mark.parametrize(("power", "predicted"), [(None, -0.5), (-0.5, 0.0), (-1.0, 0.0)], ids=str)
 def test_angle_against_depth(power: float | None, predicted: float) -> None:
     seen = observed(power, DEPTHS, 4)
     found = seen.slope("angle_cosine", "depth")
