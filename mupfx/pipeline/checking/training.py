@@ -219,13 +219,18 @@ def _eager() -> Iterator[None]:
 
 def _together(seen: Sequence[Mapping[Use, Seen]]) -> dict[Use, Seen]:
     """Rms over several forward passes, of what all of them have."""
-    if not seen:
-        return {}
-    return {
-        use: Seen(math.sqrt(sum(s[use].size ** 2 for s in seen) / len(seen)), first.contracted)
-        for use, first in seen[-1].items()
-        if all(use in s for s in seen)
-    }
+    found = {}
+    for use, last in seen[-1].items() if seen else ():
+        rows = [s[use] for s in seen if use in s]
+        if len(rows) == len(seen):
+            parts = [r.coherent for r in rows if r.coherent is not None]
+            coherent = _rms(parts) if len(parts) == len(rows) else None
+            found[use] = Seen(_rms([r.size for r in rows]), last.contracted, coherent)
+    return found
+
+
+def _rms(values: Sequence[float]) -> float:
+    return math.sqrt(sum(v * v for v in values) / len(values))
 
 
 def _require_plain(optimizer: Optimizer) -> None:
