@@ -8,6 +8,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
@@ -104,7 +105,8 @@ def read_target(
     taken, rest = _taken(signature)
     for word, axis in varied.items():
         if word not in taken and not rest:
-            raise _no_size(name, signature, taken, word, axis)
+            others = [each for each in taken if each not in varied]
+            raise _no_size(name, signature, others, word, axis)
     _require_arguments(name, signature, fixed, taken, rest=rest)
     declared = frozenset({*taken, *(varied if rest else ())}) - fixed.keys()
     _require_enough(name, signature, declared & _passed(words, axes) | fixed.keys())
@@ -134,8 +136,8 @@ def _require_callable(factory: object) -> Factory:
 
 def _name(factory: object) -> str:
     inner = factory.func if isinstance(factory, functools.partial) else factory
-    found = getattr(inner, "__qualname__", type(inner).__qualname__)
-    return str(found).replace("<locals>.", "").rpartition(".<lambda>")[2] or "lambda"
+    found = str(getattr(inner, "__qualname__", type(inner).__qualname__))
+    return found.rpartition("<locals>.")[2].strip("<>")
 
 
 def _signature(factory: Factory) -> inspect.Signature | None:
@@ -155,14 +157,17 @@ def _taken(signature: inspect.Signature) -> tuple[list[str], bool]:
 def _no_size(
     name: str, signature: inspect.Signature, taken: list[str], word: str, axis: str
 ) -> TargetError:
-    one = taken[0] if taken else "n"
-    option = f'{axis}_arg="{one}" (--{axis}-arg {one})'
+    (near,) = get_close_matches(word, taken, n=1) or ("...",)
     return TargetError(
         f"`{name}` takes no `{word}`",
         expected=f"an argument that says what {axis} the model has",
-        found=f"{name}{signature.replace(return_annotation=inspect.Signature.empty)}",
-        hint=did_you_mean(word, taken, most=1) or f"if another name says it: {option}",
+        found=_written(name, signature),
+        hint=f'if it is called otherwise: {axis}_arg="{near}" (--{axis}-arg {near})',
     )
+
+
+def _written(name: str, signature: inspect.Signature) -> str:
+    return f"{name}{signature.replace(return_annotation=inspect.Signature.empty)}"
 
 
 def _require_arguments(
@@ -177,7 +182,7 @@ def _require_arguments(
     if unknown and not rest:
         raise TargetError(
             f"`{name}` takes no `{unknown[0]}`",
-            expected=f"{name}{signature.replace(return_annotation=inspect.Signature.empty)}",
+            expected=_written(name, signature),
             hint=did_you_mean(unknown[0], taken, most=1),
         )
 
@@ -195,6 +200,6 @@ def _require_enough(
         raise TargetError(
             f"`{name}` needs {listed} as well",
             expected="a callable that a size is enough for",
-            found=f"{name}{signature.replace(return_annotation=inspect.Signature.empty)}",
+            found=_written(name, signature),
             hint=f"functools.partial({name}, {missing[0]}=...), or --arg {missing[0]}=...",
         )

@@ -1,0 +1,73 @@
+"""Targets of checks: small nets, right and wrong."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+import mupfx
+
+WIDTHS = (16, 32, 64)
+BASE = 16
+
+
+def net(width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(8, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 4)
+    )
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    return torch.randn(16, 8), torch.randint(4, (16,))
+
+
+def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    return functional.cross_entropy(model(batch[0]), batch[1])
+
+
+Made = tuple[nn.Module, Optimizer, Any, Any]
+
+
+def good(width: int, seed: int = 0) -> Made:
+    """Converted by mupfx, trained by it."""
+    torch.manual_seed(seed)
+    model = mupfx.convert(net(width), torch.zeros(1, 8), base=net(BASE))
+    return model, mupfx.optimizer(torch.optim.AdamW, model, lr=2**-8), batch(), loss
+
+
+def standard(width: int, seed: int = 0) -> Made:
+    """As torch makes it, at one learning rate."""
+    torch.manual_seed(seed)
+    model = net(width)
+    return model, torch.optim.AdamW(model.parameters(), lr=2**-8), batch(), loss
+
+
+def forgotten(width: int) -> Made:
+    """A hidden weight is in no group."""
+    model, _, data, taught = good(width)
+    left = [p for name, p in model.named_parameters() if name != "2.weight"]
+    return model, torch.optim.AdamW(left, lr=2**-8), data, taught
+
+
+def twice(width: int) -> dict[str, Any]:
+    """A hidden weight is in two optimizers."""
+    model, optimizer, data, taught = good(width)
+    other = torch.optim.SGD([model.get_parameter("2.weight")], lr=0.1)
+    return {"model": model, "optimizer": [optimizer, other], "batch": data, "loss": taught}
+
+
+def constant(width: int) -> nn.Module:
+    """Does not do as it is told."""
+    return net(BASE)
+
+
+def inner_error(width: int) -> nn.Module:
+    if width > 16:
+        raise RuntimeError("no memory\nfor that")
+    return net(width)
+
+
+def bare(width: int) -> nn.Module:
+    return net(width)
