@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from mupfx.commands import check_options as checks
+from mupfx.commands import observe_options as observed
 from mupfx.commands import options
 from mupfx.commands import transfer_options as sweeps
 from mupfx.commands.options import Grow, MultiplierPlace
@@ -19,6 +20,10 @@ from mupfx.errors import MupfxError, TargetError
 _WRONG_USAGE = 3
 _TYPER_USAGE = 2
 _OTHER_ERROR = 1
+
+
+class Ended(SystemExit):
+    """A status that a command chose, 2 among them."""
 
 
 class Commands(TyperGroup):
@@ -32,6 +37,8 @@ class Commands(TyperGroup):
             typer.echo(f"{type(error).__name__}: {error}", err=True)
             usage = isinstance(error, TargetError)
             raise SystemExit(_WRONG_USAGE if usage else _OTHER_ERROR) from error
+        except Ended:
+            raise
         except SystemExit as stop:
             raise SystemExit(_WRONG_USAGE if stop.code == _TYPER_USAGE else stop.code) from stop
 
@@ -261,7 +268,7 @@ def check(  # noqa: PLR0913 - one a flag
     except MupfxError as error:  # of any kind: 1 says that a model failed
         typer.echo(command.explained(error), err=True)
         raise SystemExit(_WRONG_USAGE) from error
-    raise typer.Exit(status)
+    raise Ended(status)
 
 
 @app.command()
@@ -331,6 +338,35 @@ def transfer(  # noqa: PLR0913 - one a flag
 
 
 @app.command()
+def observe(  # noqa: PLR0913 - one a flag
+    target: options.Target,
+    *,
+    widths: checks.Widths = None,
+    depths: checks.Depths = None,
+    seeds: observed.Seeds = 1,
+    steps: observed.Steps = "4",
+    what: observed.What = "coordinates,updates,output,feature_speed,richness,gamma",
+    arg: options.Arguments = None,
+    inputs: options.Inputs = None,
+    out: observed.Out = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train every size of a target, and write down what is seen: updates, kernels, angles."""
+    from mupfx.commands.observe import observe as run  # noqa: PLC0415 - torch
+
+    taken = checks.numbers(steps, "--steps") or (4,)
+    settings = {
+        "widths": checks.numbers(widths, "--widths") or (),
+        "depths": checks.numbers(depths, "--depths") or (),
+        "seeds": seeds,
+        "steps": taken if len(taken) > 1 else taken[0],
+        "what": observed.names(what),
+        "inputs": inputs or None,
+    }
+    run(target, settings, arg, out, as_json=as_json)
+
+
+@app.command()
 def demo(*, as_json: options.Json = False) -> None:
     """Convert a small GPT, and measure how its updates grow with width, with and without muP."""
     from mupfx.commands.demo import demo as run  # noqa: PLC0415 - torch
@@ -344,6 +380,7 @@ def report(  # noqa: PLR0913 - one a flag
     *,
     out: options.Page,
     check: options.CheckFile = None,
+    transfer: options.TransferFolder = None,
     plan: options.PlanFile = None,
     arg: options.Arguments = None,
     inputs: options.Inputs = None,
@@ -366,7 +403,9 @@ def report(  # noqa: PLR0913 - one a flag
     if target is not None:
         subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
     wish = Wish(parametrization, init, strict, hooks, hyper)
-    command.report(subject, wish, out, command.Sources(plan, check), every_layer=every_layer)
+    command.report(
+        subject, wish, out, command.Sources(plan, check, transfer), every_layer=every_layer
+    )
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ class Quantity:
     """``init std``, ``learning rate``, ``weight decay``, ``eps`` or ``multiplier``."""
     axis: str
     values: tuple[float, ...]
-    """Effective values, one a size; sizes as ``Report.sizes[axis]``."""
+    """Effective values at the sizes that were read: the smallest, one between, the largest."""
     measured: float | None
     """The exponent that they show; None where there is none (zeros)."""
     expected: float | None

@@ -1,21 +1,51 @@
 """A whole check: setups are made, read, trained and dropped; rules judge what was seen."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from mupfx.checks import mup015_untrained, mup019_untested
 from mupfx.checks.static import static_findings
 from mupfx.core.evidence import Evidence
 from mupfx.core.finding import Finding, Level
 from mupfx.core.report import Quantity, Report, Size, Slope, Verdict
+from mupfx.core.run import Run
 from mupfx.core.setup import Setup
 from mupfx.core.tested import Tested
+from mupfx.errors import MupfxError
 from mupfx.pipeline.checking.analysed import chosen_sizes
+from mupfx.pipeline.checking.dynamic import dynamic_evidence, expectations
+from mupfx.pipeline.checking.growth import Budget, Grown, grow
 from mupfx.pipeline.checking.options import Options
 from mupfx.pipeline.checking.setups import Workshop, spelled
 from mupfx.pipeline.checking.static import static_evidence
 from mupfx.pipeline.checking.surroundings import untouched
-from mupfx.pipeline.checking.target import Target
+from mupfx.pipeline.checking.target import Target, raised, read_target
+from mupfx.pipeline.checking.training import train
 from mupfx.pipeline.checking.watch import Progress, Watch
+from mupfx.pipeline.unconverted import as_written
+
+_PASSED_BY = "nothing is converted by mupfx: give the control as a target of its own"
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was seen of one target."""
+
+    evidence: tuple[Evidence, ...] = ()
+    grown: Mapping[str, Grown] = field(default_factory=dict)
+    """Runs and slopes by axis."""
+    findings: tuple[Finding, ...] = ()
+    alike: tuple[str, ...] = ()
+
+    @property
+    def slopes(self) -> tuple[Slope, ...]:
+        """Of all axes."""
+        return tuple(slope for grown in self.grown.values() for slope in grown.slopes)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a rule says that something is wrong."""
+        return any(finding.level is Level.ERROR for finding in self.findings)
 
 
 def run_check(target: Target, options: Options, watch: Watch) -> Report:
@@ -24,63 +54,149 @@ def run_check(target: Target, options: Options, watch: Watch) -> Report:
     Raises:
         TargetError: It does not work, or lacks what cannot be supplied.
     """
+    progress = Progress(watch)
     with untouched():
-        return _Check(target, options, Progress(watch)).report()
+        look = _Look(target, options, progress)
+        seen = look.see()
+        control = _control(target, options, progress, seen, look.notes)
+    return _report(target, options, seen, control, tuple(look.notes))
 
 
-class _Check:
-    """One target, and what was seen of it."""
+def _control(
+    target: Target, options: Options, progress: Progress, seen: Seen, notes: dict[str, None]
+) -> Seen | None:
+    """The same of what has to fail; None where there is nothing to try."""
+    asked = options.control
+    if asked is False:
+        return None
+    beside = replace(options, control=False, mode=replace(options.mode, most_seeds=0, wider=0))
+    if callable(asked):
+        axes = tuple(options.sizes)
+        other = read_target(asked, axes, words=target.words, arguments=target.arguments)
+        return _Look(other, beside, progress, "control: ").see()
+    if not any(found.converted for found in seen.evidence):
+        notes[f"no control was tried: {_PASSED_BY}"] = None
+        return None
+    with as_written():
+        return _Look(target, beside, progress, "control: ").see()
 
-    def __init__(self, target: Target, options: Options, progress: Progress) -> None:
-        self._options, self._progress = options, progress
+
+def _report(
+    target: Target, options: Options, seen: Seen, control: Seen | None, notes: tuple[str, ...]
+) -> Report:
+    errors = None if control is None else len([f for f in control.findings if _is_error(f)])
+    tested = Tested(seen.evidence, seen.slopes, seen.alike, errors)
+    findings = (*seen.findings, *mup019_untested.judge(tested))
+    return Report(
+        target=target.name,
+        verdict=verdict(findings, tested),
+        findings=findings,
+        sizes={
+            axis: seen.grown[axis].sizes if axis in seen.grown else sizes
+            for axis, sizes in options.sizes.items()
+        },
+        parametrization=options.table.name,
+        quantities=tuple(q for found in seen.evidence for q in quantities(found)),
+        slopes=seen.slopes,
+        control=() if control is None else control.slopes,
+        settings={**options.settings, **_tried(seen, errors)},
+        notes=notes,
+    )
+
+
+def _tried(seen: Seen, control_errors: int | None) -> dict[str, object]:
+    seeds = {seed: None for grown in seen.grown.values() for seed in grown.seeds}
+    found: dict[str, object] = {"seeds": list(seeds)} if seeds else {}
+    return found if control_errors is None else {**found, "control_errors": control_errors}
+
+
+def verdict(findings: Sequence[Finding], tested: Tested) -> Verdict:
+    """What everything comes to together."""
+    if any(_is_error(finding) for finding in findings):
+        return Verdict.FAIL
+    if any(slope.verdict is Verdict.INCONCLUSIVE for slope in tested.slopes):
+        return Verdict.INCONCLUSIVE
+    return Verdict.INCONCLUSIVE if any(tested.undecided()) else Verdict.PASS
+
+
+def _is_error(finding: Finding) -> bool:
+    return finding.level is Level.ERROR
+
+
+class _Look:
+    """One target being looked at, and what is said on the way."""
+
+    def __init__(
+        self, target: Target, options: Options, progress: Progress, prefix: str = ""
+    ) -> None:
+        self.notes: dict[str, None] = {}
+        self._options, self._progress, self._prefix = options, progress, prefix
         first = next(iter(options.sizes.values()))
         self._workshop = Workshop(target, first, options.inputs, options.table)
-        self._notes: dict[str, None] = {}
-        self._alike: list[str] = []
+        self._runs: dict[tuple[Size, int], Run] = {}
 
-    def report(self) -> Report:
-        """Look at everything, and judge it."""
-        options = self._options
-        evidence = tuple(self._read(axis, sizes) for axis, sizes in options.sizes.items())
-        findings = tuple(self._findings(evidence, ()))
-        return Report(
-            target=self._workshop.target.name,
-            verdict=verdict(findings, ()),
-            findings=findings,
-            sizes=options.sizes,
-            parametrization=options.table.name,
-            quantities=tuple(q for found in evidence for q in quantities(found)),
-            settings=options.settings,
-            notes=tuple(self._notes),
-        )
+    def see(self) -> Seen:
+        """Look along every axis, and judge what is seen."""
+        options, seen = self._options, Seen()
+        for sizes in options.sizes.values():
+            self._progress.expect(chosen_sizes(sizes))
+            self._progress.expect(sizes, len(options.seeds) if options.dynamic else 0)
+        for axis, sizes in options.sizes.items():
+            self._read(axis, sizes, seen)
+        seen.findings = tuple(self._read_findings(seen.evidence))
+        if options.dynamic:
+            seen.grown = {
+                found.axis: self._train(found, failed=seen.failed) for found in seen.evidence
+            }
+        return seen
 
-    def _read(self, axis: str, sizes: Sequence[Size]) -> Evidence:
+    def _read(self, axis: str, sizes: Sequence[Size], seen: Seen) -> None:
         """What models of three sizes say, which are there at once for this alone."""
         chosen = chosen_sizes(sizes)
-        self._progress.expect(chosen)
         setups: dict[Size, Sequence[Setup]] = {}
         for size in chosen:
-            self._progress.begin(f"reading {spelled(size)}")
+            self._progress.begin(f"{self._prefix}reading {spelled(size)}")
             setup = self._workshop.setup(size, self._options.seeds[0])
-            self._notes.update(dict.fromkeys(setup.supplied))
+            self.notes.update(dict.fromkeys(setup.supplied))
             setups[size] = (setup,)
             self._progress.finish(size)
-        if _same_shapes(setups[chosen[0]][0], setups[chosen[-1]][0]):
-            self._alike.append(axis)
-        self._progress.begin("comparing")
-        return static_evidence(setups, axis, self._options.table)
+        if _shapes(setups[chosen[0]][0]) == _shapes(setups[chosen[-1]][0]):
+            seen.alike += (axis,)
+        self._progress.begin(f"{self._prefix}comparing")
+        seen.evidence += (static_evidence(setups, axis, self._options.table),)
 
-    def _findings(
-        self, evidence: tuple[Evidence, ...], slopes: tuple[Slope, ...]
-    ) -> Iterator[Finding]:
-        for found in evidence:
+    def _read_findings(self, evidence: Sequence[Evidence]) -> Iterator[Finding]:
+        for found in evidence if self._options.static else ():
             yield from static_findings(found)
             yield from mup015_untrained.judge(found)
-        yield from mup019_untested.judge(Tested(evidence, slopes, tuple(self._alike)))
 
+    def _train(self, evidence: Evidence, *, failed: bool) -> Grown:
+        options, expected = self._options, expectations(evidence)
+        longer = options.mode if not failed else replace(options.mode, most_seeds=0, wider=0)
+        return grow(
+            options.sizes[evidence.axis],
+            evidence.axis,
+            Budget(options.seeds, longer.most_seeds, longer.wider),
+            self._run,
+            lambda runs: dynamic_evidence(runs, expected, axis=evidence.axis),
+        )
 
-def _same_shapes(one: Setup, other: Setup) -> bool:
-    return _shapes(one) == _shapes(other)
+    def _run(self, size: Size, seed: int) -> Run:
+        """Train a setup of its own, once: axes share their smallest size."""
+        if (size, seed) not in self._runs:
+            self._progress.begin(f"{self._prefix}training {spelled(size)}, seed {seed}")
+            self._runs[size, seed] = self._trained(self._workshop.setup(size, seed))
+        self._progress.finish(size)
+        return self._runs[size, seed]
+
+    def _trained(self, setup: Setup) -> Run:
+        try:
+            return train(setup, steps=self._options.steps)
+        except MupfxError:
+            raise
+        except Exception as error:
+            name, where = self._workshop.target.name, spelled(setup.size)
+            raise raised(f"training `{name}`", error, where) from error
 
 
 def _shapes(setup: Setup) -> Mapping[str, tuple[int, ...]]:
@@ -99,12 +215,3 @@ def quantities(evidence: Evidence) -> Iterator[Quantity]:
                 measure.measured,
                 measure.expected,
             )
-
-
-def verdict(findings: tuple[Finding, ...], slopes: tuple[Slope, ...]) -> Verdict:
-    """What findings and slopes come to together."""
-    if any(finding.level is Level.ERROR for finding in findings):
-        return Verdict.FAIL
-    if any(slope.verdict is Verdict.INCONCLUSIVE for slope in slopes):
-        return Verdict.INCONCLUSIVE
-    return Verdict.PASS
