@@ -28,6 +28,7 @@ def observe(  # noqa: PLR0913 - each is an answer that only the user can give
     seldom: Sequence[int] | None = None,
     optimizer: Callable[[nn.Module], Any] | None = None,
     inputs: Any = None,
+    progress: Callable[[str, float, float], object] | None = None,
 ) -> Observations:
     """Train a model, or every size that a factory makes, and write down what is seen on the way.
 
@@ -53,6 +54,7 @@ def observe(  # noqa: PLR0913 - each is an answer that only the user can give
         optimizer: From a model to its optimizer, or a list of them.
         inputs: What the model is called with, where no batch says it; specs as in
             ``"int64[2,16]<100"``, too.
+        progress: Is told what is at work, how many runs are done, and of how many.
 
     Raises:
         ObserveError: Something is asked for that there is not.
@@ -76,6 +78,7 @@ def observe(  # noqa: PLR0913 - each is an answer that only the user can give
         loss=loss,
         optimizer=optimizer,
         inputs=inputs,
+        progress=progress,
     )
     return observed(model_or_factory, asked)
 

@@ -68,9 +68,10 @@ def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def optimizer(
-    model: Net, kind: type[torch.optim.Optimizer], rate: float, off: float
+    model: nn.Module, kind: type[torch.optim.Optimizer], rate: float, off: float
 ) -> torch.optim.Optimizer:
     """The plan's groups of the matrices in branches, possibly wrong by a power of depth."""
+    assert isinstance(model, nn.Sequential)
     blocks = list(model)[1:-1]
     given: list[dict[str, Any]] = [
         {"params": [p for block in blocks for p in block.parameters()]},

@@ -1,5 +1,6 @@
-"""The output at the start against width, as ``mupfx.observe`` sees it: mean field, with and without
-the initial function.
+"""The output at the start against width, as ``mupfx.observe`` sees it, in mean field.
+
+With the initial function added, and without.
 
 ``pytest -m slow tests/measured/test_observed_start.py``. One hidden layer, leaky ReLU, widths 64 to
 4096, 40 seeds. Exponents, predicted and as measured:

@@ -4,7 +4,7 @@ Chizat and Netrapalli (arXiv:2311.18718), for models without a closed form. On o
 start, until it fits::
 
     eta_k = share * loss / (P |g_k|^2)                 each of P tensors takes as much of the loss
-    S     = (|df| / |f|) / (|d loss| / loss)           how much features move for what the loss falls
+    S     = (|df| / |f|) / (|d loss| / loss)           how much features move as the loss falls
     readout *= S / target                              S is as large as 1 / readout
 
 ``df`` of the last features is a derivative along the step, so that nothing is really moved.

@@ -1,8 +1,9 @@
 """Observe a target: every size and seed trained and watched, one graph a size."""
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -15,7 +16,7 @@ from mupfx.errors import ObserveError, did_you_mean
 from mupfx.observables.graph import ModelGraph
 from mupfx.observables.observations import Observations
 from mupfx.pipeline.checking.returns import read_made
-from mupfx.pipeline.checking.setups import Workshop
+from mupfx.pipeline.checking.setups import Workshop, spelled
 from mupfx.pipeline.checking.surroundings import untouched
 from mupfx.pipeline.checking.target import Target, read_target
 from mupfx.pipeline.observing.graphs import Call, graph_of, holds
@@ -52,7 +53,8 @@ class Observing:
     loss: Loss | None = None
     optimizer: Callable[[nn.Module], Any] | None = None
     inputs: Any = None
-    progress: Callable[[str], object] = field(default=lambda _: None)
+    progress: Callable[[str, float, float], object] | None = None
+    """Is told what is at work, how many runs are done, and of how many."""
 
 
 def observe(subject: object, asked: Observing) -> Observations:
@@ -71,20 +73,26 @@ def observe(subject: object, asked: Observing) -> Observations:
         workshop = Workshop(target, sizes, inputs, MUP)
         rows: list[Row] = []
         notes: list[str] = []
-        for size in sizes:
-            rows += _of_size(workshop, size, asked, wanted, notes)
+        for place, size in enumerate(sizes):
+            told = partial(_tell, asked, place * len(asked.seeds), len(sizes) * len(asked.seeds))
+            rows += _of_size(workshop, size, asked.seeds, wanted, (notes, told))
     if "richness" in wanted.what:
         rows += richness(rows)
     return Observations(target.name, tuple(rows), tuple(dict.fromkeys(filter(None, notes))))
 
 
 def _of_size(
-    workshop: Workshop, size: Size, asked: Observing, wanted: Wanted, notes: list[str]
-) -> Iterable[Row]:
+    workshop: Workshop,
+    size: Size,
+    seeds: Sequence[int],
+    wanted: Wanted,
+    said: tuple[list[str], Callable[[int, str], None]],
+) -> list[Row]:
+    notes, tell = said
     graph: ModelGraph | None = None
     rows: list[Row] = []
-    for seed in asked.seeds:
-        asked.progress(f"{size} seed {seed}")
+    for place, seed in enumerate(seeds):
+        tell(place, f"{spelled(size) or 'the model'}, seed {seed}")
         setup = workshop.setup(size, seed)
         call = _call(setup)
         if graph is None or not holds(graph, setup.model, call):
@@ -95,6 +103,11 @@ def _of_size(
         if "gamma" in wanted.what:
             rows += predicted_gamma(graph, setup, wanted.steps[0])
     return rows
+
+
+def _tell(asked: Observing, before: int, total: int, done: int, now: str) -> None:
+    if asked.progress is not None:
+        asked.progress(now, before + done, total)
 
 
 def _call(setup: Setup) -> Call:
