@@ -70,6 +70,8 @@ class Run:
     """Class of the optimizer, by parameter."""
     schedules: tuple[str, ...] = ()
     """What of the schedulers is one number for groups of different rates, a sentence each."""
+    pinned: tuple[str, ...] = ()
+    """Schedulers that give all groups one rate, a sentence each; right if rates are to be equal."""
     means: Mapping[str, float] = field(default_factory=dict)
     """Mean of ``|x|`` after every op, where it was asked for."""
     not_finite: str = ""

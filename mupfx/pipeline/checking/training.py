@@ -136,6 +136,7 @@ class _Training:
             gradients=tuple(self.steps),
             families=self.rates.families(),
             schedules=absolute(self.setup.schedulers),
+            pinned=tuple(_pinned(self.setup.schedulers)),
             means=seen[-1].means() if seen else {},
             not_finite=self.not_finite,
             unwatched=tuple(f"{where}: {why}" for where, why in self.unwatched.items()),
@@ -246,6 +247,18 @@ def _require_plain(optimizer: Optimizer) -> None:
             found=type(optimizer).__name__,
             hint="check with the optimizer that trains at scale",
         )
+
+
+def _pinned(schedulers: Sequence[Any]) -> Iterator[str]:
+    """Schedulers whose one maximum has replaced the rates of all groups."""
+    for scheduler in schedulers:
+        groups = getattr(getattr(scheduler, "optimizer", None), "param_groups", ())
+        peaks = [float(group["max_lr"]) for group in groups if "max_lr" in group]
+        if len(peaks) > 1 and max(peaks) == min(peaks):
+            yield (
+                f"{type(scheduler).__name__} sets the rate of all {len(peaks)} groups by one "
+                f"maximum of {peaks[0]:g}, whatever it was before"
+            )
 
 
 def _advance(scheduler: Any, loss: float) -> None:

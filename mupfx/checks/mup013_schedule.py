@@ -1,0 +1,113 @@
+"""A schedule that erased the ratios between learning rates.
+
+What:
+    At every step the learning rate of each group must stand to that of a smaller model as it did
+    when the optimizer was made. A schedule has to multiply all groups by one factor.
+Why:
+    Schedules that set a rate outright, such as a constant warm-up, a floor, or one maximum for all
+    groups, give every group the same rate. The rates are right when one looks at the groups, and
+    wrong in every step while the schedule holds: hidden updates then grow with width.
+
+Example:
+    for group in optimizer.param_groups: group["lr"] = warmup_lr    # the same at every width
+Fix:
+    Multiply each group's own rate: group["lr"] = group["initial_lr"] * factor; give OneCycleLR a
+    max_lr for every group; or make the schedule with mupfx.scheduler.
+Reference:
+    Tensor Programs V (arXiv:2203.03466), Table 3: the ratios hold at every step.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from mupfx.checks.faults import spelled
+from mupfx.core.finding import Finding, Level
+from mupfx.core.run import Run
+from mupfx.core.statistics import log_slope
+from mupfx.core.trained import Trained
+
+CODE = "MUP013"
+TITLE = "a schedule erased the ratios"
+_TOLERANCE = 1e-3
+"""Relative: schedules multiply over and over."""
+
+
+def judge(trained: Trained) -> Iterator[Finding]:
+    """Steps in which rates do not stand as they were given."""
+    said = next(_said(trained), None)
+    runs = [run for run in trained.runs if run.seed == trained.runs[0].seed]
+    for step in range(trained.steps):
+        off = _off(runs, step)
+        if off:
+            yield _finding(trained, runs, off, step)
+            return
+    if said is not None:
+        yield Finding(CODE, None, said, axis=trained.axis, dynamic=True, hint=_HINT)
+
+
+_HINT = "multiply the rate of each group by one factor, or use mupfx.scheduler"
+
+
+def _said(trained: Trained) -> Iterator[str]:
+    """What schedulers themselves tell; one rate for all is a fault where rates are wrong."""
+    yield from (said for run in trained.runs for said in run.schedules)
+    if any("learning rate" in f.message for f in trained.before if f.level is Level.ERROR):
+        yield from max(trained.runs, key=lambda run: run.size).pinned
+
+
+def _off(runs: Sequence[Run], step: int) -> dict[str, tuple[float, float]]:
+    """Parameters whose factor differs between sizes: the least factor and the greatest."""
+    found = {}
+    for name in runs[0].given:
+        factors = [f for run in runs if (f := _factor(run, name, step)) is not None]
+        if len(factors) == len(runs) and max(factors) > min(factors) * (1 + _TOLERANCE):
+            found[name] = (min(factors), max(factors))
+    return found
+
+
+def _factor(run: Run, name: str, step: int) -> float | None:
+    given, now = run.given.get(name, 0.0), run.rates[step].get(name)
+    return None if not given or now is None else now / given
+
+
+def _finding(
+    trained: Trained, runs: Sequence[Run], off: Mapping[str, tuple[float, float]], step: int
+) -> Finding:
+    name = max(off, key=lambda n: off[n][1] / max(off[n][0], 1e-300))
+    was = _exponent(runs, [run.given[name] for run in runs], trained.axis)
+    now = _exponent(runs, [run.rates[step][name] for run in runs], trained.axis)
+    rest = f" and {len(off) - 1} others" if len(off) > 1 else ""
+    return Finding(
+        CODE,
+        None,
+        f"the schedule changes rates by factors that differ between sizes: in step {step + 1} "
+        f"that of {name}{rest} goes as {_power(now)}, and was given as {_power(was)}; "
+        + _alike(runs, step),
+        measured=_rounded(now),
+        expected=_rounded(was),
+        axis=trained.axis,
+        dynamic=True,
+        hint=_HINT,
+    )
+
+
+def _alike(runs: Sequence[Run], step: int) -> str:
+    largest = max(runs, key=lambda run: run.size)
+    rates = list(largest.rates[step].values())
+    same = max(rates) <= min(rates) * (1 + _TOLERANCE)
+    return "all groups have one rate" if same else "updates go as the rates do"
+
+
+def _exponent(runs: Sequence[Run], rates: Sequence[float], axis: str) -> float | None:
+    sizes = [run.size.along(axis) for run in runs]
+    return log_slope(sizes, rates) if min(rates) > 0 and len(set(sizes)) > 1 else None
+
+
+def _power(power: float | None) -> str:
+    if power is None or math.isclose(power, 0.0, abs_tol=1e-6):
+        return "n^0"
+    return f"n^{spelled(power)}"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3) + 0.0
