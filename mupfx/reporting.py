@@ -1,15 +1,18 @@
 """A page and figures of what is known of a model, for people."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from mupfx.checks import rules
 from mupfx.core.hyperparameters import NO_CHOICES, Hyperparameters
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import Plan
 from mupfx.core.report import Report
+from mupfx.core.transfer import Transfer
 from mupfx.errors import MupfxError
 from mupfx.pipeline.analysis import Options
 from mupfx.pipeline.reporting import Wanted, described
@@ -36,6 +39,7 @@ def report(  # noqa: PLR0913 - each is an answer that only the user can give
     init: Mapping[str, str] | None = None,
     hooks: bool = True,
     check: Report | None = None,
+    transfer: Transfer | None = None,
     title: str | None = None,
     every_layer: bool = False,
 ) -> Path:
@@ -59,6 +63,7 @@ def report(  # noqa: PLR0913 - each is an answer that only the user can give
         init: Laws of initialisation, where values do not tell.
         hooks: False refuses what cannot be folded into weights.
         check: What ``mupfx.check`` returned.
+        transfer: What ``mupfx.transfer`` returned.
         title: Of the page; else the model's class.
         every_layer: Show each layer, not one of a kind.
 
@@ -70,7 +75,7 @@ def report(  # noqa: PLR0913 - each is an answer that only the user can give
     """
     name = title or ("plan" if isinstance(model, Plan) else _name_of(model))
     if isinstance(model, Plan):
-        facts = Facts(name, None, model, check, every_layer=every_layer)
+        facts = Facts(name, None, model)
     else:
         wanted = Wanted(
             table_of(parametrization),
@@ -82,8 +87,9 @@ def report(  # noqa: PLR0913 - each is an answer that only the user can give
             Options(base_depth, grow=grow, overrides=overrides or {}),
         )
         found = described(model, args, kwargs or {}, wanted)
-        facts = Facts(name, *found, check, every_layer=every_layer)
-    return _written(page(facts), Path(path))
+        facts = Facts(name, *found)
+    whole = replace(facts, check=check, rules=rules(), transfer=transfer, every_layer=every_layer)
+    return _written(page(whole), Path(path))
 
 
 def _name_of(model: object) -> str:

@@ -195,3 +195,7 @@ CheckFile = Annotated[
         "--check", metavar="FILE", help="Show what `mupfx check --format json` wrote as well."
     ),
 ]
+TransferFolder = Annotated[
+    Path | None,
+    typer.Option("--transfer", metavar="DIR", help="Show what `mupfx transfer` wrote there."),
+]

@@ -11,6 +11,7 @@ from mupfx.commands.terminal import progress, write_text
 from mupfx.core.report import Report
 from mupfx.errors import TargetError
 from mupfx.exports.plan_file import load_plan
+from mupfx.exports.transfer_file import load_transfer
 from mupfx.render.check.data import read_report
 
 
@@ -20,6 +21,7 @@ class Sources:
 
     plan: Path | None = None
     check: Path | None = None
+    transfer: Path | None = None
 
 
 def report(
@@ -31,12 +33,15 @@ def report(
         TargetError: There is neither a target nor a plan, or both; or a file cannot be read.
     """
     check = None if sources.check is None else read_check(sources.check)
+    transfer = None if sources.transfer is None else load_transfer(sources.transfer)
     if subject is None:
         if sources.plan is None:
             raise TargetError("a page of what?", hint="give a target with --base, or --plan")
         plan = load_plan(sources.plan)
         title = str(sources.plan)
-        made = reporting.report(plan, path, check=check, title=title, every_layer=every_layer)
+        made = reporting.report(
+            plan, path, check=check, transfer=transfer, title=title, every_layer=every_layer
+        )
         write_text(str(made))
         return
     if sources.plan is not None:
@@ -60,6 +65,7 @@ def report(
             init=laws(wish),
             hooks=wish.hooks,
             check=check,
+            transfer=transfer,
             title=_title(subject),
             every_layer=every_layer,
         )

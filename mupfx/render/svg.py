@@ -83,8 +83,9 @@ class Plot:
     log_y: bool = True
     width: int = 360
     height: int = 240
-    also_y: tuple[float, ...] = ()
+    also_x: tuple[float, ...] = ()
     """What has a place too, so that plots beside each other have one axis."""
+    also_y: tuple[float, ...] = ()
     titled: bool = True
     """Whether the title stands above; else it is for screen readers alone."""
 
@@ -104,7 +105,7 @@ class _Frame:
         return f"{self.x(point[0]):.1f},{self.y(point[1]):.1f}"
 
 
-_LEFT, _RIGHT, _TOP, _BARE, _BOTTOM, _ROW, _LETTER = 50, 12, 28, 8, 38, 16, 6.2
+_LEFT, _RIGHT, _TOP, _BARE, _BOTTOM, _ROW, _LETTER = 56, 12, 28, 8, 38, 16, 6.2
 
 
 def svg(plot: Plot) -> str:
@@ -143,7 +144,7 @@ def _frame(plot: Plot) -> _Frame:
     right, below = plot.width - _RIGHT, plot.height - _BOTTOM
     return _Frame(
         plot,
-        scale(xs, _LEFT, right, log=plot.log_x, room=0.05),
+        scale([*xs, *plot.also_x], _LEFT, right, log=plot.log_x, room=0.05),
         scale([*ys, *plot.also_y], below, _TOP if plot.titled else _BARE, log=plot.log_y, room=0.08),
     )
 

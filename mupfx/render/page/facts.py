@@ -1,10 +1,13 @@
 """What a page may be made of: an analysis, a plan, or both; and results of later runs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mupfx.core.analysis import Analysis
 from mupfx.core.plan import Plan
 from mupfx.core.report import Report
+from mupfx.core.rule import Rule
+from mupfx.core.transfer import Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,5 +18,8 @@ class Facts:
     analysis: Analysis | None = None
     plan: Plan | None = None
     check: Report | None = None
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    """Of checks, by code."""
+    transfer: Transfer | None = None
     every_layer: bool = False
     """Each layer its own row and box, not one of a kind."""

@@ -1,6 +1,7 @@
 """From facts to the text of the page."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,8 +16,11 @@ from mupfx.render.page.boxes import Box, picture
 from mupfx.render.page.captions import Captions
 from mupfx.render.page.classes import Chip, Classes, classes
 from mupfx.render.page.facts import Facts
+from mupfx.render.page.measured import Checked, checked
 from mupfx.render.page.rows import Row, Rows, rows
+from mupfx.render.page.swept import Swept, swept
 from mupfx.render.page.tree import tree
+from mupfx.render.svg import DARK, STYLE
 
 _DOT = re.compile(r"\.(?!\.)(?<!\.\.)")
 """Between the parts of a name, not within ``{0..5}``."""
@@ -32,6 +36,8 @@ class Entry:
     shape: tuple[Dimension, ...]
     keys: str
     """Of all its classes, for the script."""
+    marks: str
+    """What a check said of it: codes, or ``pass``."""
     detail: Document
 
 
@@ -48,6 +54,8 @@ class Contents:
     classes: Classes | None
     graph: Box | None
     notes: tuple[str, ...]
+    checked: Checked | None
+    swept: Swept | None
 
 
 def page(facts: Facts) -> str:
@@ -68,16 +76,25 @@ def contents(facts: Facts) -> Contents:
     if analysis is not None and known is not None:
         row_of = found.of
         graph = picture(tree(analysis, row_of), Captions(analysis, plan, known, row_of))
+    check = _checked(facts, found.rows)
+    marks = {} if check is None else check.marks
     return Contents(
         facts,
         _numbers(facts),
         found,
-        tuple(_entry(row, facts, known) for row in found.rows),
+        tuple(_entry(row, facts, known, marks) for row in found.rows),
         tuple(dict.fromkeys(row.role for row in found.rows)),
         known,
         graph,
         _notes(facts),
+        check,
+        None if facts.transfer is None else swept(facts.transfer),
     )
+
+
+def _checked(facts: Facts, found: Sequence[Row]) -> Checked | None:
+    roles = {name: row.role for row in found for name in row.names}
+    return None if facts.check is None else checked(facts.check, facts.rules, roles)
 
 
 @cache
@@ -90,6 +107,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["breaks"] = _breaks
+    made.filters["drawn"] = Markup
+    made.globals.update(plot_style=Markup(STYLE), plot_dark=Markup(DARK))
     return made
 
 
@@ -126,7 +145,7 @@ def _notes(facts: Facts) -> tuple[str, ...]:
     return () if facts.analysis is None else facts.analysis.findings
 
 
-def _entry(row: Row, facts: Facts, known: Classes | None) -> Entry:
+def _entry(row: Row, facts: Facts, known: Classes | None, marks: Mapping[str, str]) -> Entry:
     first = row.names[0]
     role = None if facts.analysis is None else facts.analysis.roles.get(first)
     if role is None or known is None:
@@ -134,7 +153,9 @@ def _entry(row: Row, facts: Facts, known: Classes | None) -> Entry:
     else:
         shape = tuple(known.axis(dim) or "1" for dim in role.axes)
     keys = dict.fromkeys(chip.key for dim in shape if not isinstance(dim, str) for chip in dim)
-    return Entry(row, shape, " ".join(keys), _detail(row, facts))
+    codes = {code for name in row.names for code in marks.get(name, "").split()}
+    codes -= {"pass"} if len(codes) > 1 else set()
+    return Entry(row, shape, " ".join(keys), " ".join(sorted(codes)), _detail(row, facts))
 
 
 def _detail(row: Row, facts: Facts) -> Document:
