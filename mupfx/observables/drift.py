@@ -13,7 +13,7 @@ from statistics import stdev
 from mupfx.core.report import Size, Verdict
 from mupfx.core.statistics import slope, t_quantile
 from mupfx.core.transfer import Curve, Drift, Interval, Optimum
-from mupfx.observables.optimum import Fit, fit, resamples
+from mupfx.observables.optimum import Fit, fit, replicas, resamples
 
 _UPPER = 0.975
 OPTIMUM_BEYOND = "the best rate lies at the end of the grid: extend it"
@@ -42,8 +42,7 @@ def fitted(curve: Curve) -> Fitted:
     """Fit a curve, and resamples of it."""
     seeds = len(curve.seeds)
     picks = resamples(seeds) if seeds > 1 else []
-    replicas = tuple(fit(curve, pick).at for pick in picks)
-    return Fitted(fit(curve), replicas, seeds, min(curve.means))
+    return Fitted(fit(curve), replicas(curve, picks), seeds, min(curve.means))
 
 
 def drift(
@@ -65,10 +64,10 @@ def drift(
     xs = [log2(size.along(axis)) for size in sizes]
     every = list(sizes.values())
     ys = [each.fit.at for each in every]
-    replicas = list(zip(*(each.replicas for each in every), strict=True))
+    draws = list(zip(*(each.replicas for each in every), strict=True))
     seeds = min(each.seeds for each in every)
-    total, reach = ys[-1] - ys[0], _reach([r[-1] - r[0] for r in replicas], seeds)
-    per_doubling, bend = slope(xs, ys), _reach([slope(xs, r) for r in replicas], seeds)
+    total, reach = ys[-1] - ys[0], _reach([r[-1] - r[0] for r in draws], seeds)
+    per_doubling, bend = slope(xs, ys), _reach([slope(xs, r) for r in draws], seeds)
     interval = _about(total, reach)
     verdict, why = judge(interval, total, _beyond(every), tolerance)
     return Drift(

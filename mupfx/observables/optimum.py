@@ -7,10 +7,11 @@ diverged are walls, and a least loss at the end of the grid is said to be there.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, log2
+from math import inf, isfinite, log2
 from random import Random
+from statistics import fmean
 
-from mupfx.core.transfer import Curve, mean
+from mupfx.core.transfer import Curve
 
 REACH = 1.0
 """Octaves to each side of the best rate that the fit sees; at least three rates."""
@@ -30,16 +31,25 @@ class Fit:
     edge: str = ""
 
 
-def fit(curve: Curve, pick: Pick | None = None) -> Fit:
-    """The lowest point of a curve, of the mean over seeds or over a resample of them.
+def fit(curve: Curve) -> Fit:
+    """The lowest point of the means over seeds.
 
-    >>> curve = Curve((0.25, 0.5, 1.0), ((2.0,), (1.0,), (2.0,)), (0,))
-    >>> fit(curve)
+    >>> fit(Curve((0.25, 0.5, 1.0), ((2.0,), (1.0,), (2.0,)), (0,)))
     Fit(at=-1.0, edge='')
     """
-    chosen = range(len(curve.seeds)) if pick is None else pick
+    return _fit([log2(rate) for rate in curve.rates], curve.means)
+
+
+def replicas(curve: Curve, picks: Sequence[Pick]) -> tuple[float, ...]:
+    """The lowest points of the means over resamples of the seeds."""
     xs = [log2(rate) for rate in curve.rates]
-    ys = [mean([row[position] for position in chosen]) for row in curve.losses]
+    rows = [[inf if loss is None else loss for loss in row] for row in curve.losses]
+    return tuple(
+        _fit(xs, [sum([row[at] for at in pick]) / len(pick) for row in rows]).at for pick in picks
+    )
+
+
+def _fit(xs: Sequence[float], ys: Sequence[float]) -> Fit:
     if not any(map(isfinite, ys)):
         return Fit(xs[0], "low")
     best = min(range(len(ys)), key=ys.__getitem__)
@@ -76,29 +86,23 @@ def _near(xs: Sequence[float], ys: Sequence[float], best: int) -> list[int]:
 
 
 def parabola(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
-    """Least squares: ``b`` and ``c`` of ``a + b x + c x^2``.
+    """Least squares: ``b`` and ``c`` of ``a + b x + c x^2``; a flat line through fewer than three.
 
     >>> parabola([-1.0, 0.0, 1.0], [1.0, 0.0, 1.0])
     (0.0, 1.0)
     """
-    count = len(xs)
-    sums = [sum(x**power for x in xs) for power in range(5)]
-    mixed = [sum(y * x**power for x, y in zip(xs, ys, strict=True)) for power in range(3)]
-    if count < _FEWEST:
+    if len(xs) < _FEWEST:
         return 0.0, 0.0
-    matrix = [[sums[row + column] for column in range(3)] for row in range(3)]
-    whole = _determinant(matrix)
-    slope, bend = (
-        _determinant([[mixed[r] if c == at else matrix[r][c] for c in range(3)] for r in range(3)])
-        / whole
-        for at in (1, 2)
-    )
-    return slope, bend
+    middle, squares = fmean(xs), fmean([x * x for x in xs])
+    first = [x - middle for x in xs]
+    tilt = _along(first, [x * x for x in xs])
+    second = [x * x - squares - tilt * f for f, x in zip(first, xs, strict=True)]
+    bend = _along(second, ys)
+    return _along(first, ys) - bend * tilt, bend
 
 
-def _determinant(m: Sequence[Sequence[float]]) -> float:
-    return (
-        m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
-        - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
-        + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
+def _along(direction: Sequence[float], ys: Sequence[float]) -> float:
+    """The part of values along a direction that is orthogonal to the others."""
+    return sum([d * y for d, y in zip(direction, ys, strict=True)]) / sum(
+        [d * d for d in direction]
     )

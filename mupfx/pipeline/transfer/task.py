@@ -4,6 +4,7 @@ A target is called as for a check, and with ``lr`` where it declares it. Where i
 they are rebuilt over the plan's groups; where it makes none, there is one of the recipe's class.
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -70,10 +71,8 @@ def target_of(factory: Factory, recipe: Recipe, size: Size, lr: float) -> Target
         TargetError: It cannot be called with a size.
     """
     axes = tuple(axis for axis in ("width", "depth") if getattr(size, axis) is not None)
-    plain = read_target(factory, axes, name=recipe.target, arguments=recipe.arguments)
-    if not takes_rate(factory):
-        return plain
-    given = {**recipe.arguments, RATE: lr}
+    rate = {RATE: lr} if takes_rate(factory) else {}
+    given = {**recipe.arguments, **rate}
     return read_target(factory, axes, name=recipe.target, arguments=given)
 
 
@@ -127,12 +126,11 @@ def convert(model: nn.Module, call: Call, request: Request) -> None:
 
 
 def takes_rate(factory: Factory) -> bool:
-    """Whether a factory declares ``lr``."""
+    """Whether a factory declares ``lr``; what it takes without naming it does not count."""
     try:
-        read_target(factory, (), arguments={RATE: 0.0})
-    except TargetError:
+        return RATE in inspect.signature(factory).parameters
+    except ValueError:  # written in C
         return False
-    return True
 
 
 def call_of(made: Made, data: Data) -> Call:
