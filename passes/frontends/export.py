@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 
 from mupfx.passes.frontends.answers import Answers
 from mupfx.passes.frontends.bodies import require_ops
+from mupfx.passes.frontends.lines import every_line
 from mupfx.passes.frontends.traced import Subject, Traced, numbers
 from mupfx.passes.frontends.untouched import unwritten
 from mupfx.passes.frontends.values import tensors
@@ -48,7 +49,8 @@ def export_after_a_run(subject: Subject) -> Traced:
 
 def _exported(subject: Subject, answers: Answers | None) -> torch.export.ExportedProgram:
     flat = Flat(subject.model, answers)
-    return torch.export.export(flat, subject.args, dict(subject.kwargs), strict=False)
+    with every_line():
+        return torch.export.export(flat, subject.args, dict(subject.kwargs), strict=False)
 
 
 def _answers(subject: Subject) -> Answers | None:

@@ -15,6 +15,7 @@ from torch.fx.experimental.proxy_tensor import make_fx as trace
 from torch.overrides import TorchFunctionMode
 
 from mupfx.passes.frontends.bodies import require_ops
+from mupfx.passes.frontends.lines import every_line
 from mupfx.passes.frontends.places import Places, Stack
 from mupfx.passes.frontends.traced import OutOfTraceError, Subject, Traced, like, numbers
 from mupfx.passes.frontends.untouched import unwritten
@@ -75,6 +76,7 @@ def _traced(
         stack.enter_context(unwritten())
         stack.enter_context(_said_to_compile())
         stack.enter_context(_Watch())
+        stack.enter_context(every_line())
         stack.enter_context(meta_of_nodes.preserve_node_meta())
         stack.enter_context(Places(model, _tell).watched())
         return trace(run, pre_dispatch=whole, record_stack_traces=True)(list(flat))
