@@ -381,6 +381,7 @@ def report(  # noqa: PLR0913 - one a flag
     out: options.Page,
     check: options.CheckFile = None,
     transfer: options.TransferFolder = None,
+    observe: options.ObservedFile = None,
     plan: options.PlanFile = None,
     arg: options.Arguments = None,
     inputs: options.Inputs = None,
@@ -404,7 +405,7 @@ def report(  # noqa: PLR0913 - one a flag
         subject = Subject(target, arg, inputs, base, base_arg, override, base_depth, grow.value)
     wish = Wish(parametrization, init, strict, hooks, hyper)
     command.report(
-        subject, wish, out, command.Sources(plan, check, transfer), every_layer=every_layer
+        subject, wish, out, command.Sources(plan, check, transfer, observe), every_layer=every_layer
     )
 
 

@@ -14,8 +14,9 @@ from mupfx.core.plan import Plan
 from mupfx.core.report import Report
 from mupfx.core.transfer import Transfer
 from mupfx.errors import MupfxError
+from mupfx.observables.observations import Observations
 from mupfx.pipeline.analysis import Options
-from mupfx.pipeline.reporting import Wanted, described
+from mupfx.pipeline.reporting import Wanted, described, exponents
 from mupfx.render.page.facts import Facts
 from mupfx.render.page.page import page
 from mupfx.tables.parametrizations import parametrization as table_of
@@ -40,6 +41,7 @@ def report(  # noqa: PLR0913 - each is an answer that only the user can give
     hooks: bool = True,
     check: Report | None = None,
     transfer: Transfer | None = None,
+    observed: Observations | None = None,
     title: str | None = None,
     every_layer: bool = False,
 ) -> Path:
@@ -64,6 +66,7 @@ def report(  # noqa: PLR0913 - each is an answer that only the user can give
         hooks: False refuses what cannot be folded into weights.
         check: What ``mupfx.check`` returned.
         transfer: What ``mupfx.transfer`` returned.
+        observed: What ``mupfx.observe`` returned.
         title: Of the page; else the model's class.
         every_layer: Show each layer, not one of a kind.
 
@@ -89,6 +92,8 @@ def report(  # noqa: PLR0913 - each is an answer that only the user can give
         found = described(model, args, kwargs or {}, wanted)
         facts = Facts(name, *found)
     whole = replace(facts, check=check, rules=rules(), transfer=transfer, every_layer=every_layer)
+    if observed is not None:
+        whole = replace(whole, observed=observed.rows, exponents=exponents(observed))
     return _written(page(whole), Path(path))
 
 

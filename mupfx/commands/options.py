@@ -199,3 +199,7 @@ TransferFolder = Annotated[
     Path | None,
     typer.Option("--transfer", metavar="DIR", help="Show what `mupfx transfer` wrote there."),
 ]
+ObservedFile = Annotated[
+    Path | None,
+    typer.Option("--observe", metavar="FILE", help="Show a table of `mupfx observe`, as CSV."),
+]

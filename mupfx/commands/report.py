@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mupfx import reporting
 from mupfx.commands.build import base, base_depth, example, hyperparameters, laws, overrides
@@ -10,8 +11,10 @@ from mupfx.commands.subject import Subject, Wish
 from mupfx.commands.terminal import progress, write_text
 from mupfx.core.report import Report
 from mupfx.errors import TargetError
+from mupfx.exports.observed_file import load_observed
 from mupfx.exports.plan_file import load_plan
 from mupfx.exports.transfer_file import load_transfer
+from mupfx.observables.observations import Observations
 from mupfx.render.check.data import read_report
 
 
@@ -22,6 +25,7 @@ class Sources:
     plan: Path | None = None
     check: Path | None = None
     transfer: Path | None = None
+    observed: Path | None = None
 
 
 def report(
@@ -32,16 +36,12 @@ def report(
     Raises:
         TargetError: There is neither a target nor a plan, or both; or a file cannot be read.
     """
-    check = None if sources.check is None else read_check(sources.check)
-    transfer = None if sources.transfer is None else load_transfer(sources.transfer)
+    measured = _measured(sources)
     if subject is None:
         if sources.plan is None:
             raise TargetError("a page of what?", hint="give a target with --base, or --plan")
-        plan = load_plan(sources.plan)
-        title = str(sources.plan)
-        made = reporting.report(
-            plan, path, check=check, transfer=transfer, title=title, every_layer=every_layer
-        )
+        plan, title = load_plan(sources.plan), str(sources.plan)
+        made = reporting.report(plan, path, title=title, every_layer=every_layer, **measured)
         write_text(str(made))
         return
     if sources.plan is not None:
@@ -64,12 +64,23 @@ def report(
             overrides=overrides(subject),
             init=laws(wish),
             hooks=wish.hooks,
-            check=check,
-            transfer=transfer,
             title=_title(subject),
             every_layer=every_layer,
+            **measured,
         )
     write_text(str(made))
+
+
+def _measured(sources: Sources) -> dict[str, Any]:
+    """What files hold, as arguments of ``mupfx.report``."""
+    found: dict[str, Any] = {}
+    if sources.check is not None:
+        found["check"] = read_check(sources.check)
+    if sources.transfer is not None:
+        found["transfer"] = load_transfer(sources.transfer)
+    if sources.observed is not None:
+        found["observed"] = Observations(str(sources.observed), load_observed(sources.observed))
+    return found
 
 
 def read_check(path: Path) -> Report:

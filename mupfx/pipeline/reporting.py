@@ -1,6 +1,7 @@
 """What a page says of a model: its analysis and its plan, made without changing it."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,8 +9,11 @@ from torch import nn
 
 from mupfx.core.analysis import Analysis
 from mupfx.core.hyperparameters import NO_CHOICES, Hyperparameters
+from mupfx.core.observed import Exponent
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import Plan
+from mupfx.errors import ObserveError
+from mupfx.observables.observations import AXES, Observations
 from mupfx.passes.capture import unwrapped
 from mupfx.passes.preflight import preflight
 from mupfx.pipeline.analysis import Options, positional, run_analysis
@@ -60,6 +64,16 @@ def described(
     )
     analysis = run_analysis(inner, *call, given, _growing(wanted))
     return analysis, make_plan(inner, analysis, request).plan
+
+
+def exponents(observed: Observations) -> tuple[Exponent, ...]:
+    """Of all quantities that grow with width or depth at all."""
+    found: list[Exponent] = []
+    for quantity in observed.quantities:
+        for axis in AXES:
+            with suppress(ObserveError):  # of one size, or of both signs
+                found += observed.slopes(quantity, axis)
+    return tuple(found)
 
 
 def _own_plan(model: nn.Module) -> Plan | None:

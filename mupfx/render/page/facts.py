@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mupfx.core.analysis import Analysis
+from mupfx.core.observed import Exponent, Row
 from mupfx.core.plan import Plan
 from mupfx.core.report import Report
 from mupfx.core.rule import Rule
@@ -21,5 +22,8 @@ class Facts:
     rules: Mapping[str, Rule] = field(default_factory=dict)
     """Of checks, by code."""
     transfer: Transfer | None = None
+    observed: tuple[Row, ...] = ()
+    exponents: tuple[Exponent, ...] = ()
+    """Of what was observed."""
     every_layer: bool = False
     """Each layer its own row and box, not one of a kind."""

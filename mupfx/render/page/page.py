@@ -17,6 +17,7 @@ from mupfx.render.page.captions import Captions
 from mupfx.render.page.classes import Chip, Classes, classes
 from mupfx.render.page.facts import Facts
 from mupfx.render.page.measured import Checked, checked
+from mupfx.render.page.observed import Observed, observed
 from mupfx.render.page.rows import Row, Rows, rows
 from mupfx.render.page.swept import Swept, swept
 from mupfx.render.page.tree import tree
@@ -56,6 +57,7 @@ class Contents:
     notes: tuple[str, ...]
     checked: Checked | None
     swept: Swept | None
+    observed: tuple[Observed, ...]
 
 
 def page(facts: Facts) -> str:
@@ -89,6 +91,7 @@ def contents(facts: Facts) -> Contents:
         _notes(facts),
         check,
         None if facts.transfer is None else swept(facts.transfer),
+        observed(facts.observed, facts.exponents),
     )
 
 
