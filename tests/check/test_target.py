@@ -19,7 +19,7 @@ BOTH = ("width", "depth")
 
 
 class Net(nn.Linear):
-    def __init__(self, width: int, bias: bool = True) -> None:
+    def __init__(self, width: int, *, bias: bool = True) -> None:
         super().__init__(8, width, bias=bias)
 
 
@@ -116,7 +116,7 @@ def test_a_depth_that_it_does_not_take() -> None:
     assert refused(Net, axes=BOTH) == snapshot("""\
 `Net` takes no `depth`
   expected: an argument that says what depth the model has
-  found: Net(width: int, bias: bool = True)
+  found: Net(width: int, *, bias: bool = True)
   hint: if it is called otherwise: depth_arg="..." (--depth-arg ...)\
 """)
 

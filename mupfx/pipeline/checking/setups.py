@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.report import Size
 from mupfx.core.setup import Loss, Setup
-from mupfx.errors import TargetError
+from mupfx.errors import MupfxError, TargetError
 from mupfx.pipeline.checking.optimizers import supply_optimizer
 from mupfx.pipeline.checking.returns import Made, read_made
 from mupfx.pipeline.checking.supplies import (
@@ -170,7 +170,14 @@ class Workshop:
     def _optimizer(
         self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Optimizer, ...], str]:
-        return supply_optimizer(model, args, kwargs, self._needs.smallest, self._needs.table)
+        needs = self._needs
+        try:
+            return supply_optimizer(model, args, kwargs, needs.smallest, needs.table)
+        except MupfxError as error:
+            raise TargetError(
+                f"`{self.target.name}` brings no optimizer, and none can be made: {error.what}",
+                expected="a target that returns (model, optimizer, batch, loss)",
+            ) from error
 
 
 def spelled(size: Size) -> str:
