@@ -128,7 +128,7 @@ ENDS = (
     Row("bottleneck: std of the code", spoil.init(autoencoder, "net.2.weight", 0.5), "MUP003", "net.2.weight"),
     Row("bottleneck: what comes after it as hidden", spoil.rate(autoencoder, "net.4.weight", -1), "MUP005", "net.4.weight"),
     Row("torch's encoder: readout's rate", spoil.rate(encoder, "out.weight", 1), "MUP003", "out.weight"),
-    Row("Llama: table times sqrt(width), rate kept", spoil.init(partial(llama, table=0.5), "p.weight", -0.5), "MUP005", "p.weight"),
+    Row("Llama: table times sqrt(width), rate kept", spoil.decay(spoil.init(partial(llama, table=0.5), "p.weight", -0.5), "p.weight", 0.5), "MUP005", "p.weight"),
     Row("Llama: table times sqrt(width)", partial(llama, table=0.5), "MUP005 MUP011 MUP012", "p.weight"),
     Row("u-muP: readout fan_in^-1/2", partial(unit, readout=-0.5), "MUP003", "readout.weight", {"parametrization": "u_mup"}),
 )  # fmt: skip
@@ -187,6 +187,7 @@ TRAINING = (
     Row("Llama: AdamW at one rate", spoil.one_rate(llama), "MUP002 MUP016", "q.* *"),
     Row("mup: shapes of its own", package("own shapes"), "MUP016", "*", needs="mup"),
     Row("mup: Adam of torch's", package("plain Adam"), "MUP002", "inner.[24].weight", needs="mup"),
+    Row("mup: tied table rescaled as a readout", package("tied, not drawn again"), "MUP007", "wte.weight", needs="mup"),
     Row("mup: not rescaled", package("not rescaled"), "MUP003 MUP012 MUP001", "*", needs="mup"),
 )  # fmt: skip
 

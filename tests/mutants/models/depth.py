@@ -68,7 +68,7 @@ def residual(  # noqa: PLR0913 - a fault each
     rate = 3e-3 * deep**inside
     adamw = AdamW(
         [
-            {"params": matrices, "lr": rate / wide, "weight_decay": 0.1 * wide, "eps": 1e-9 / wide / deep},
+            {"params": matrices, "lr": rate / wide, "weight_decay": 0.1 * wide * deep**-inside, "eps": 1e-9 / wide / deep},
             {"params": others, "lr": rate, "eps": 1e-9 / wide / deep},
             {"params": outside, "eps": 1e-9 / wide},
             {"params": [model.write.weight], "lr": 3e-3 / wide, "weight_decay": 0.1 * wide},

@@ -95,8 +95,14 @@ class Transformer(nn.Module):
         return logits
 
 
-def transformer(
-    width: int, seed: int = 0, *, tied: bool = False, power: float = -1.0, impl: str = "MuAdamW"
+def transformer(  # noqa: PLR0913 - a fault each
+    width: int,
+    seed: int = 0,
+    *,
+    tied: bool = False,
+    power: float = -1.0,
+    impl: str = "MuAdamW",
+    redrawn: bool = True,
 ) -> Made:
     """Base shapes from two other widths; matrices drawn by the package's own laws."""
     torch.manual_seed(seed)
@@ -107,4 +113,6 @@ def transformer(
     for name, parameter in model.named_parameters():
         if name.split(".")[0] in {"qkv", "out", "up", "down"} and parameter.ndim == 2:
             mup.init.normal_(parameter, std=0.1)
+    if tied and redrawn:  # the shared readout's rescaling has gone into the table
+        nn.init.normal_(model.wte.weight, std=1.0)
     return model, getattr(mup, impl)(model.parameters(), lr=3e-3), sentences(), predict
