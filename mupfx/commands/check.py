@@ -18,7 +18,7 @@ from mupfx.core.report import Report, Verdict
 from mupfx.errors import MupfxError, TargetError
 from mupfx.render.check.document import report_document
 from mupfx.render.check.formats import Surroundings, render
-from mupfx.render.check.places import root_of
+from mupfx.render.check.places import near, root_of
 
 STATUS: Mapping[Verdict, int] = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2}
 """What the process ends with; the worst of several checks is that of all."""
@@ -102,7 +102,7 @@ def _deliver(report: Report, to: Outputs, several: int) -> None:
     for form, file in to.files:
         _write(path_for(file, report.target, several), render(report, form, beside))
     if to.printed == TEXT:
-        write(report_document(report))
+        write(report_document(near(report, folder)))
     else:
         write_text(render(report, to.printed, beside).rstrip("\n"))
     if os.environ.get("GITHUB_ACTIONS") == "true" and to.printed != "github":

@@ -3,7 +3,8 @@
 Of twelve layers with one fault a person wants one entry, ``blocks.{0..11}.mlp.0.weight``.
 """
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from mupfx.core.finding import Finding
@@ -11,6 +12,7 @@ from mupfx.render.collapse import INDEX, groups
 from mupfx.render.document import Column, Row, Table
 
 T = TypeVar("T")
+_NUMBERED = re.compile(r"_\d+$")
 
 
 def alike(
@@ -42,12 +44,25 @@ def alike(
 
 def findings_alike(found: Iterable[Finding]) -> tuple[tuple[str, tuple[Finding, ...]], ...]:
     """Findings of one rule that repeated layers share, at one line of the code."""
-    return alike(found, lambda finding: finding.parameter or "", _key)
+    groups = alike(found, _name, _key)
+    return tuple((_counted(name, group), group) for name, group in groups)
+
+
+def _name(finding: Finding) -> str:
+    """Of a tensor; sites of one kind (``attention:matmul_2``) have one name between them."""
+    name = finding.parameter or ""
+    return _NUMBERED.sub("", name) if ":" in name else name
+
+
+def _counted(name: str, found: Sequence[Finding]) -> str:
+    return f"{name} ({len(found)} sites)" if ":" in name and len(found) > 1 else name
 
 
 def message(name: str, first: Finding) -> str:
     """What the first of them says, of all."""
-    return first.message.replace(first.parameter, name) if first.parameter else first.message
+    if first.parameter is None or ":" in name:
+        return first.message
+    return first.message.replace(first.parameter, name)
 
 
 def _key(finding: Finding) -> Row:

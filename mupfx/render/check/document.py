@@ -72,10 +72,10 @@ def slope_tables(report: Report, *, every_layer: bool = False) -> Iterator[Table
 
 
 def quantity_tables(report: Report, *, every_layer: bool = False) -> Iterator[Table]:
-    """Numbers that were read from models and optimizers, a table an axis."""
+    """Numbers that were read from models and optimizers, a table an axis; no zeros."""
     axes = dict.fromkeys(quantity.axis for quantity in report.quantities)
     for axis in axes:
-        found = tuple(quantity for quantity in report.quantities if quantity.axis == axis)
+        found = tuple(q for q in report.quantities if q.axis == axis and any(q.values))
         groups = alike(found, lambda q: q.parameter, _quantity_key)
         if every_layer:
             groups = tuple((quantity.parameter, (quantity,)) for quantity in found)

@@ -122,3 +122,20 @@ PASS src/model one.py:build
   mup; width 64, 128, 256, 512
   nothing found; no update measured in training\
 """)
+
+
+def test_sites_of_one_line_are_one() -> None:
+    first = replace(
+        FAILS.findings[0], parameter="attention:bmm", message="logits of attention:bmm grow"
+    )
+    both = (first, replace(first, parameter="attention:bmm_2"))
+    assert plain(report_document(replace(FAILS, findings=both))).count("error MUP002") == 1
+    (lines,) = (
+        p for p in report_document(replace(FAILS, findings=both)) if p.title.startswith("error")
+    )
+    assert lines.title == "error MUP002 attention:bmm (2 sites)"
+
+
+def test_zeros_have_no_row() -> None:
+    zero = replace(PASSES.quantities[0], values=(0.0,) * 4, measured=None)
+    assert "init std" not in text(replace(PASSES, quantities=(zero,)))
