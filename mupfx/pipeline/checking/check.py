@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mupfx.checks import mup015_untrained, mup019_untested
+from mupfx.checks.dynamic import dynamic_findings
 from mupfx.checks.static import static_findings
 from mupfx.core.evidence import Evidence
 from mupfx.core.finding import Finding, Level
@@ -11,6 +12,7 @@ from mupfx.core.report import Quantity, Report, Size, Slope, Verdict
 from mupfx.core.run import Run
 from mupfx.core.setup import Setup
 from mupfx.core.tested import Tested
+from mupfx.core.trained import Trained
 from mupfx.errors import MupfxError
 from mupfx.pipeline.checking.analysed import chosen_sizes
 from mupfx.pipeline.checking.dynamic import dynamic_evidence, expectations
@@ -23,6 +25,7 @@ from mupfx.pipeline.checking.target import Target, raised, read_target
 from mupfx.pipeline.checking.training import train
 from mupfx.pipeline.checking.watch import Progress, Watch
 from mupfx.pipeline.unconverted import as_written
+from mupfx.tables.optimizers import FAMILIES
 
 _PASSED_BY = "nothing is converted by mupfx: give the control as a target of its own"
 
@@ -170,6 +173,13 @@ class _Look:
             yield from static_findings(found)
             yield from mup015_untrained.judge(found)
 
+    def _train_all(self, seen: Seen) -> None:
+        failed = seen.failed
+        for found in seen.evidence:
+            grown = self._train(found, failed=failed)
+            seen.grown = {**seen.grown, found.axis: grown}
+            seen.findings += dynamic_findings(_trained(found, grown, seen.findings))
+
     def _train(self, evidence: Evidence, *, failed: bool) -> Grown:
         options, expected = self._options, expectations(evidence)
         longer = options.mode if not failed else replace(options.mode, most_seeds=0, wider=0)
@@ -197,6 +207,25 @@ class _Look:
         except Exception as error:
             name, where = self._workshop.target.name, spelled(setup.size)
             raise raised(f"training `{name}`", error, where) from error
+
+
+def _trained(evidence: Evidence, grown: Grown, before: tuple[Finding, ...]) -> Trained:
+    """What rules on training know."""
+    parameters = evidence.parameters.values()
+    return Trained(
+        axis=evidence.axis,
+        runs=grown.runs,
+        slopes=grown.slopes,
+        before=before,
+        places={p.name: p.place for p in parameters if p.place is not None},
+        normalised=frozenset(p.name for p in parameters if _normalises(p.family)),
+    )
+
+
+def _normalises(family: str | None) -> bool:
+    """Whether an optimizer's steps are of one size, whatever the gradient's."""
+    row = FAMILIES.get(family or "")
+    return row is not None and row.lr.gradient == 0
 
 
 def _shapes(setup: Setup) -> Mapping[str, tuple[int, ...]]:
