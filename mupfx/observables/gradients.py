@@ -67,6 +67,7 @@ class Gradients:
             kept, kept_largest = (u / r if r else 1.0 for u, r in zip(used, raw, strict=True))
             found[name] = Gradient(raw[0], raw[1], kept, kept_largest)
         self._raw.clear()
+        self._last.clear()  # the next step's gradients may lie in the same objects
         return found
 
 
