@@ -409,6 +409,14 @@ def report(  # noqa: PLR0913 - one a flag
     )
 
 
+@app.command()
+def plot(file: options.Measured, *, out: options.Figure) -> None:
+    """Draw what a check, a sweep or observations wrote, as a figure for papers."""
+    from mupfx.commands.plot import plot as run  # noqa: PLC0415 - torch
+
+    run(file, out)
+
+
 def main() -> None:
     """Entry point."""
     app(prog_name="mupfx")

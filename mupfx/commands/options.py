@@ -203,3 +203,11 @@ ObservedFile = Annotated[
     Path | None,
     typer.Option("--observe", metavar="FILE", help="Show a table of `mupfx observe`, as CSV."),
 ]
+Measured = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="JSON of `mupfx check` or `mupfx transfer`, its folder, or CSV of `mupfx observe`.",
+    ),
+]
+Figure = Annotated[Path, typer.Option("--out", metavar="FILE", help="PNG, SVG or PDF to write.")]

@@ -21,7 +21,8 @@ _UNKNOWN = 7
 class Overview:
     """All statistics of one kind along one axis."""
 
-    title: str
+    axis: str
+    statistic: str
     plots: tuple[tuple[str, str], ...]
     """A heading and a picture each: as measured, and the control beside it."""
     bars: tuple["Bar", ...]
@@ -30,6 +31,11 @@ class Overview:
     high: float
     """Ends of the bars' axis."""
     margin: float
+
+    @property
+    def title(self) -> str:
+        """What stands above."""
+        return f"{self.statistic}, along {self.axis}"
 
     def at(self, value: float) -> float:
         """Where a slope stands between the ends, in percent."""
@@ -75,8 +81,7 @@ def _overview(
     bars = tuple(_bars(own, control))
     ends = [value for bar in bars for value in (bar.low, bar.high, bar.control or 0.0)]
     low, high = min(*ends, -1.5 * margin), max(*ends, 1.5 * margin)
-    title = f"{statistic}, along {axis}"
-    return Overview(title, tuple(plots), bars, low or -1.0, high or 1.0, margin)
+    return Overview(axis, statistic, tuple(plots), bars, low or -1.0, high or 1.0, margin)
 
 
 def _headings(report: Report) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from math import isfinite
 from statistics import fmean
 
 from mupfx.core.observed import Exponent, Row
+from mupfx.render.check.words import LETTERS
 from mupfx.render.document import Column, Table
 from mupfx.render.svg import COLOURS, Line, Plot, Point, svg
 
@@ -24,19 +25,16 @@ class Observed:
     quantity: str
     said: str
     picture: str
-    table: Table | None
+    """Empty where there is nothing to draw."""
 
 
 def observed(rows: Sequence[Row], exponents: Sequence[Exponent]) -> tuple[Observed, ...]:
     """Work out what the template writes, a part a quantity."""
     axis = axis_of(rows)
     names = dict.fromkeys(row.quantity for row in rows)
+    whole = {each.quantity: each for each in exponents if not (each.op or each.block)}
     return tuple(
-        _observed(
-            [row for row in rows if row.quantity == name],
-            [each for each in exponents if each.quantity == name],
-            axis,
-        )
+        _observed([row for row in rows if row.quantity == name], axis, whole.get(name))
         for name in names
     )
 
@@ -95,17 +93,34 @@ def title_of(name: Series) -> str:
     return parameter or op or block or "model"
 
 
-def _observed(rows: Sequence[Row], exponents: Sequence[Exponent], axis: str) -> Observed:
+def _observed(rows: Sequence[Row], axis: str, exponent: Exponent | None) -> Observed:
     every = {(row.block, row.op, row.parameter) for row in rows}
     drawn = lines_of(rows, axis)
+    if not drawn:
+        return Observed(rows[0].quantity, _numbers(rows), "")
+    left = len(every) - len(drawn)
+    said = f"the {len(drawn)} of {len(every)} that change most and least" if left else ""
+    if exponent is not None:
+        low, high = exponent.interval
+        said = f"{LETTERS[exponent.by]}^{exponent.mean:.2f} ({low:+.2f} to {high:+.2f})"
+    return Observed(rows[0].quantity, said, svg(_plot(drawn, axis, rows[0].quantity)))
+
+
+def _numbers(rows: Sequence[Row]) -> str:
+    """What was fitted over all sizes, one number a seed."""
+    values = [row.value for row in rows]
+    spread = f" ({min(values):.3g} to {max(values):.3g})" if len(values) > 1 else ""
+    return f"{fmean(values):.3g}{spread}"
+
+
+def _plot(drawn: Mapping[Series, Sequence[tuple[Point, Point]]], axis: str, quantity: str) -> Plot:
     lines = tuple(
         Line(title_of(name), tuple(p for p, _ in points), at, interval=tuple(i for _, i in points))
         for at, (name, points) in enumerate(drawn.items())
     )
-    quantity = rows[0].quantity
     ticks = tuple(sorted({x for line in lines for x, _ in line.points}))
     positive = all(y > 0 for line in lines for _, y in line.points)
-    plot = Plot(
+    return Plot(
         f"{quantity} against {axis}",
         axis,
         quantity,
@@ -115,13 +130,12 @@ def _observed(rows: Sequence[Row], exponents: Sequence[Exponent], axis: str) -> 
         log_y=positive,
         titled=False,
     )
-    left = len(every) - len(drawn)
-    said = f"the {len(drawn)} of {len(every)} that change most and least" if left else ""
-    return Observed(quantity, said, svg(plot), _table(exponents) if exponents else None)
 
 
-def _table(exponents: Sequence[Exponent]) -> Table:
+def exponent_table(exponents: Sequence[Exponent]) -> Table:
+    """All of them."""
     columns = (
+        Column("quantity"),
         Column("block"),
         Column("op"),
         Column("parameter"),
@@ -133,6 +147,7 @@ def _table(exponents: Sequence[Exponent]) -> Table:
     )
     rows = tuple(
         (
+            each.quantity,
             each.block or "-",
             each.op or "-",
             each.parameter or "-",
@@ -144,4 +159,4 @@ def _table(exponents: Sequence[Exponent]) -> Table:
         )
         for each in exponents
     )
-    return Table(f"exponents of {exponents[0].quantity}", columns, rows)
+    return Table("exponents at the last step", columns, rows)

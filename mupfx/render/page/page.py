@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mupfx.core.analysis import Analysis
-from mupfx.render.document import Document, Lines
+from mupfx.render.document import Document, Lines, Table
 from mupfx.render.explain import explain_document
 from mupfx.render.factors import axis
 from mupfx.render.page.boxes import Box, picture
@@ -17,7 +17,7 @@ from mupfx.render.page.captions import Captions
 from mupfx.render.page.classes import Chip, Classes, classes
 from mupfx.render.page.facts import Facts
 from mupfx.render.page.measured import Checked, checked
-from mupfx.render.page.observed import Observed, observed
+from mupfx.render.page.observed import Observed, exponent_table, observed
 from mupfx.render.page.rows import Row, Rows, rows
 from mupfx.render.page.swept import Swept, swept
 from mupfx.render.page.tree import tree
@@ -58,6 +58,7 @@ class Contents:
     checked: Checked | None
     swept: Swept | None
     observed: tuple[Observed, ...]
+    exponents: Table | None
 
 
 def page(facts: Facts) -> str:
@@ -92,6 +93,7 @@ def contents(facts: Facts) -> Contents:
         check,
         None if facts.transfer is None else swept(facts.transfer),
         observed(facts.observed, facts.exponents),
+        exponent_table(facts.exponents) if facts.exponents else None,
     )
 
 

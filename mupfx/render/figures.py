@@ -1,0 +1,39 @@
+"""What figures for papers share: an empty one, and a file of it.
+
+Needs matplotlib: ``pip install 'mupfx[plot]'``.
+"""
+
+from collections.abc import Sized
+from pathlib import Path
+from typing import Any
+
+from mupfx.errors import MupfxError
+
+
+def empty(size: tuple[float, float], nothing: str, found: Sized) -> Any:
+    """A figure of a size in inches.
+
+    Raises:
+        MupfxError: There is nothing to draw, or no matplotlib.
+    """
+    if not len(found):
+        raise MupfxError("there is nothing to draw", found=nothing)
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise MupfxError("figures need matplotlib", hint="pip install 'mupfx[plot]'") from error
+    return Figure(figsize=size, layout="constrained")
+
+
+def saved(figure: Any, path: Path) -> None:
+    """Write a PNG, SVG or PDF, by the path's suffix.
+
+    Raises:
+        MupfxError: The file cannot be written.
+    """
+    try:
+        figure.savefig(path, dpi=160)
+    except (OSError, ValueError) as error:
+        raise MupfxError(
+            "the figure cannot be written", where=str(path), found=str(error)
+        ) from error

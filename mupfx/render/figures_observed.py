@@ -1,0 +1,59 @@
+"""Observations as a figure for papers: a panel a quantity, a line an op or the whole model.
+
+Needs matplotlib: ``pip install 'mupfx[plot]'``.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from mupfx.core.observed import Row
+from mupfx.render.figures import empty, saved
+from mupfx.render.page.observed import Series, axis_of, lines_of, title_of
+from mupfx.render.svg import Point
+
+_COLUMNS = 3
+
+
+def observed_figure(rows: Sequence[Row], path: Path) -> None:
+    """Write a PNG, SVG or PDF, by the path's suffix.
+
+    Raises:
+        MupfxError: There is no matplotlib, or the file cannot be written.
+    """
+    axis = axis_of(rows)
+    names = dict.fromkeys(row.quantity for row in rows)
+    every = {name: lines_of([row for row in rows if row.quantity == name], axis) for name in names}
+    shown = {name: lines for name, lines in every.items() if lines}
+    columns = min(_COLUMNS, len(shown))
+    down = ceil(len(shown) / max(columns, 1))
+    figure = empty((3.8 * columns, 3.1 * down), "no quantity that was seen at several sizes", shown)
+    panels = figure.subplots(down, columns, squeeze=False).flat
+    for panel, (name, lines) in zip(panels, shown.items(), strict=False):
+        _panel(panel, lines, axis)
+        panel.set_title(name, fontsize=10)
+    for panel in list(panels)[len(shown) :]:
+        panel.set_visible(False)
+    saved(figure, path)
+
+
+def _panel(panel: Any, lines: Mapping[Series, Sequence[tuple[Point, Point]]], axis: str) -> None:
+    for name, points in lines.items():
+        xs = [x for (x, _), _ in points]
+        (line,) = panel.plot(
+            xs, [y for (_, y), _ in points], marker=".", linewidth=1.2, label=title_of(name)
+        )
+        low, high = [pair[0] for _, pair in points], [pair[1] for _, pair in points]
+        panel.fill_between(xs, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+    if all(low > 0 for points in lines.values() for _, (low, _) in points):
+        panel.set_yscale("log")
+    if axis != "step":
+        ticks = sorted({x for points in lines.values() for (x, _), _ in points})
+        panel.set_xscale("log", base=2)
+        panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        panel.minorticks_off()
+    panel.set_xlabel(axis)
+    panel.grid(visible=True, linewidth=0.4, alpha=0.5)
+    if len(lines) > 1:
+        panel.legend(fontsize=6)
