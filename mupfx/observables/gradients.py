@@ -84,5 +84,10 @@ def _state(gradient: Tensor) -> tuple[int, int]:
 
 
 def _first(parameter: Tensor, handle: RemovableHandle) -> None:
+    """Autograd goes through hooks in the order in which they came into the dictionary."""
     hooks: Any = parameter._backward_hooks  # noqa: SLF001
-    hooks.move_to_end(handle.id, last=False)
+    others = {key: hook for key, hook in hooks.items() if key != handle.id}
+    ours = hooks[handle.id]
+    hooks.clear()
+    hooks[handle.id] = ours
+    hooks.update(others)

@@ -208,7 +208,7 @@ def test_a_fused_recurrent_kernel_runs_again_with_the_old_weight() -> None:
     seen = watched(model, kept, x)
     new = model(x)[0].detach()
     with torch.no_grad():
-        model.weight_hh_l0.copy_(old["weight_hh_l0"])
+        dict(model.named_parameters())["weight_hh_l0"].copy_(old["weight_hh_l0"])
     assert seen["weight_hh_l0", 0].size == pytest.approx(rms(new - model(x)[0]), rel=1e-3)
 
 
@@ -326,7 +326,7 @@ class InPlace(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.bias, self.scale = nn.Parameter(torch.randn(6)), nn.Parameter(torch.randn(6))
-        self.register_buffer("mask", torch.tensor([1.0, 0, 1, 0, 1, 0]))
+        self.mask = nn.Buffer(torch.tensor([1.0, 0, 1, 0, 1, 0]))
 
     def forward(self, x: Tensor) -> Tensor:
         scale = self.scale.clone()
@@ -359,7 +359,8 @@ class ClassToken(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.cat([self.token.expand(len(x), -1, -1), x], 1)
-        return x + self.positions(torch.arange(x.shape[1]))
+        out: Tensor = x + self.positions(torch.arange(x.shape[1]))
+        return out
 
 
 def test_tokens_and_positions_that_no_data_picks() -> None:
