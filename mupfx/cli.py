@@ -410,11 +410,11 @@ def report(  # noqa: PLR0913 - one a flag
 
 
 @app.command()
-def plot(file: options.Measured, *, out: options.Figure) -> None:
+def plot(file: options.Measured, *, out: options.Figure, only: options.Quantities = None) -> None:
     """Draw what a check, a sweep or observations wrote, as a figure for papers."""
     from mupfx.commands.plot import plot as run  # noqa: PLC0415 - torch
 
-    run(file, out)
+    run(file, out, only or ())
 
 
 def main() -> None:

@@ -211,3 +211,7 @@ Measured = Annotated[
     ),
 ]
 Figure = Annotated[Path, typer.Option("--out", metavar="FILE", help="PNG, SVG or PDF to write.")]
+Quantities = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="QUANTITY", help="Of observations: draw this one (repeatable)."),
+]

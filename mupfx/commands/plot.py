@@ -1,6 +1,7 @@
 """``mupfx plot``: a figure for papers of what a check, a sweep or observations wrote."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from mupfx.commands.report import read_check
@@ -15,14 +16,14 @@ from mupfx.render.figures_transfer import transfer_figure
 _FORMS = "JSON of mupfx check or mupfx transfer, the folder of a sweep, or CSV of mupfx observe"
 
 
-def plot(path: Path, out: Path) -> None:
+def plot(path: Path, out: Path, only: Sequence[str]) -> None:
     """Write the figure, and print where it is.
 
     Raises:
         TargetError: The file is none of those that have figures.
     """
     if path.suffix == ".csv":
-        observed_figure(load_observed(path), out)
+        observed_figure(load_observed(path), out, only)
     elif path.is_dir() or "curves" in _keys(path):
         transfer_figure(load_transfer(path), out)
     else:

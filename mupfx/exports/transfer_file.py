@@ -1,15 +1,16 @@
-"""The outcome of a sweep of learning rates, read back: ``transfer.json``, without single runs."""
+"""The outcome of a sweep of learning rates, read back: ``transfer.json``, and runs beside it."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mupfx.core.report import Size, Verdict
-from mupfx.core.transfer import Curve, Drift, Grid, Optimum, Recipe, Transfer
+from mupfx.core.transfer import Curve, Drift, Grid, Optimum, Recipe, Run, Transfer
 from mupfx.errors import TargetError
 
-OUTCOME = "transfer.json"
+OUTCOME, RUNS = "transfer.json", "runs.jsonl"
 
 
 def load_transfer(path: Path) -> Transfer:
@@ -20,7 +21,8 @@ def load_transfer(path: Path) -> Transfer:
     """
     file = path / OUTCOME if path.is_dir() else path
     try:
-        return read_transfer(json.loads(file.read_text(encoding="utf-8")), str(path))
+        found = read_transfer(json.loads(file.read_text(encoding="utf-8")), str(path))
+        return replace(found, runs=_runs(path / RUNS)) if path.is_dir() else found
     except OSError as error:
         raise TargetError(
             f"cannot read `{file}`: {error.strerror}",
@@ -47,6 +49,14 @@ def read_transfer(data: Mapping[str, Any], folder: str = "") -> Transfer:
     drifts = tuple(map(_drift, data["drifts"]))
     notes = tuple(data["notes"])
     return Transfer(recipe, grid, data["tolerance"], (), curves, optima, drifts, notes, folder)
+
+
+def _runs(path: Path) -> tuple[Run, ...]:
+    """One a line, after a line on how they were made; a last one that is broken off is left out."""
+    if not path.is_file():
+        return ()
+    whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
+    return tuple(Run.from_dict(json.loads(line)) for line in whole.splitlines()[1:])
 
 
 def _pair(value: Any) -> tuple[float, float] | None:

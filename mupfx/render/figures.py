@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mupfx.errors import MupfxError
+from mupfx.render.scale import label, ticks
 
 
 def empty(size: tuple[float, float], nothing: str, found: Sized) -> Any:
@@ -37,3 +38,13 @@ def saved(figure: Any, path: Path) -> None:
         raise MupfxError(
             "the figure cannot be written", where=str(path), found=str(error)
         ) from error
+
+
+def log_ticks(panel: Any) -> None:
+    """A log axis with a handful of round numbers, even where it spans less than a decade."""
+    panel.set_yscale("log")
+    low, high = panel.get_ylim()
+    chosen = ticks(low, high, log=True)
+    panel.set_yticks(chosen, [label(each) for each in chosen])
+    panel.minorticks_off()
+    panel.set_ylim(low, high)

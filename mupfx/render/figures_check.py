@@ -10,7 +10,7 @@ from typing import Any
 from mupfx.core.report import Report, Slope, Verdict
 from mupfx.render.check.alike import alike
 from mupfx.render.check.words import exponent
-from mupfx.render.figures import empty, saved
+from mupfx.render.figures import empty, log_ticks, saved
 from mupfx.render.page.coordinates import Overview, overviews, relative
 
 _MARKS = {Verdict.PASS: "#1a7f37", Verdict.FAIL: "#c2222e", Verdict.INCONCLUSIVE: "#8a6100"}
@@ -70,9 +70,9 @@ def _growth(panel: Any, slopes: Sequence[Slope], report: Report, each: Overview)
                 linewidth=1.2,
             )
     panel.set_xscale("log", base=2)
-    panel.set_yscale("log")
     panel.set_xticks(sizes, [f"{size:g}" for size in sizes])
     panel.minorticks_off()
+    log_ticks(panel)
     panel.set_xlabel(each.axis)
     panel.set_ylabel("growth over expected")
     panel.grid(visible=True, linewidth=0.4, alpha=0.5)

@@ -95,7 +95,10 @@ def _limits(found: Transfer) -> tuple[float, float]:
     means = [m for of in found.curves.values() for c in of.values() for m in c.means if m < inf]
     starts = [run.start for run in found.runs if run.start is not None]
     least = min(means, default=0.0)
-    top = min(max(means, default=1.0), least + _ABOVE * (max(starts, default=1.0) - least))
+    top = min(
+        max(means, default=1.0),
+        least + _ABOVE * (max(starts, default=max(means, default=1.0)) - least),
+    )
     room = 0.05 * (top - least)
     return least - room, top + room
 
