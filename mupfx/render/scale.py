@@ -11,6 +11,8 @@ from math import ceil, floor, isfinite, log10
 _FEW = 3
 """Fewer powers of ten than these get numbers between them."""
 _MANY = 7
+_ROUNDEST = (1, 2, 5, 3, 7, 4, 6, 8, 9)
+"""Digits that a number may begin with, the roundest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,22 @@ def _unit(value: float, *, log: bool) -> float:
 
 def _log_ticks(low: float, high: float) -> tuple[float, ...]:
     powers = range(floor(log10(low)), ceil(log10(high)) + 1)
-    for steps in ((1,), (1, 2, 5), range(1, 10)):
+    for steps in ((1,), (1, 2, 5)):
         found = _within(low, high, (step * 10.0**power for power in powers for step in steps))
         if len(found) >= _FEW:
             return found[:: ceil(len(found) / _MANY)]
-    return _linear_ticks(low, high)
+    found = _apart(low, high, [step * 10.0**power for step in _ROUNDEST for power in powers])
+    return found if len(found) >= _FEW - 1 else _linear_ticks(low, high)
+
+
+def _apart(low: float, high: float, values: Iterable[float]) -> tuple[float, ...]:
+    """Those with room between them; earlier ones go first."""
+    kept: list[float] = []
+    least = log10(high / low) / _MANY
+    for value in _within(low, high, values):
+        if all(abs(log10(value / other)) >= least for other in kept):
+            kept.append(value)
+    return tuple(sorted(kept))
 
 
 def _linear_ticks(low: float, high: float) -> tuple[float, ...]:

@@ -8,6 +8,7 @@ dark; alone, in a file, the picture brings its own: ``standalone``.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import inf, sqrt
 from xml.sax.saxutils import escape, quoteattr
 
 from mupfx.render.scale import Scale, label, scale, ticks
@@ -86,6 +87,8 @@ class Plot:
     also_x: tuple[float, ...] = ()
     """What has a place too, so that plots beside each other have one axis."""
     also_y: tuple[float, ...] = ()
+    square: bool = False
+    """On log axes: y spans at least what x does, so that noise about a constant looks flat."""
     titled: bool = True
     """Whether the title stands above; else it is for screen readers alone."""
 
@@ -141,12 +144,25 @@ def _frame(plot: Plot) -> _Frame:
         for y in pair
     ]
     xs, ys = ([point[at] for point in (*drawn, *ends)] for at in (0, 1))
+    if plot.square:
+        ys += _as_wide(xs, ys)
     right, below = plot.width - _RIGHT, plot.height - _BOTTOM
     return _Frame(
         plot,
         scale([*xs, *plot.also_x], _LEFT, right, log=plot.log_x, room=0.05),
-        scale([*ys, *plot.also_y], below, _TOP if plot.titled else _BARE, log=plot.log_y, room=0.08),
+        scale(
+            [*ys, *plot.also_y], below, _TOP if plot.titled else _BARE, log=plot.log_y, room=0.08
+        ),
     )
+
+
+def _as_wide(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, ...]:
+    """Ends of a y axis of as many octaves as x has, about the middle of y."""
+    good = [y for y in ys if 0 < y < inf]
+    if not good or not xs:
+        return ()
+    middle, half = sqrt(min(good)) * sqrt(max(good)), sqrt(max(xs) / min(xs))
+    return middle / half, middle * half
 
 
 def _axes(frame: _Frame) -> Iterator[str]:

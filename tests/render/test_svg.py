@@ -83,6 +83,17 @@ def test_an_interval_is_a_band_within_the_frame() -> None:
     assert len(rises(band)) == 4
 
 
+def test_noise_about_a_constant_looks_flat_on_square_axes() -> None:
+    line = Line("a", tuple(zip(WIDTHS, (1.0, 1.02, 0.98, 1.0), strict=True)))
+    heights = []
+    for square in (False, True):
+        root = parsed(Plot("t", "width", "rms", (line,), WIDTHS, square=square))
+        (drawn,) = root.iterfind(f"{SVG}g/{SVG}polyline")
+        heights.append(max(rises(drawn)) - min(rises(drawn)))
+    assert heights[0] > 100
+    assert heights[1] < 10
+
+
 def test_nothing_to_draw_is_an_empty_frame() -> None:
     root = parsed(plot(Line("a", ())))
     assert root.find(f"{SVG}rect") is not None

@@ -78,7 +78,8 @@ def _plot(slope: Slope, report: Report, control: Slope | None) -> Plot:
         *_seeds(slope, tried),
     )
     title = f"{slope.statistic} of {slope.parameter} against {slope.axis}"
-    return Plot(title, slope.axis, f"rms of {slope.statistic}", lines, tried, titled=False)
+    what = f"rms of {slope.statistic}"
+    return Plot(title, slope.axis, what, lines, tried, square=True, titled=False)
 
 
 def _seeds(slope: Slope, tried: Sequence[float]) -> Iterator[Line]:

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 BASE = 64  # where the learning rate was tuned
 HEADS = 4
@@ -23,7 +23,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attend(self.norms[0](x))
-        return x + self.down(F.gelu(self.up(self.norms[1](x))))
+        return x + self.down(functional.gelu(self.up(self.norms[1](x))))
 
     def attend(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
@@ -62,7 +62,7 @@ class GPT(nn.Module):
 def loss(model: nn.Module, batch: Tensor) -> Tensor:
     """Of the next token."""
     logits = model(batch[:, :-1])
-    return F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
+    return functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
 
 
 def build(width: int):
