@@ -11,6 +11,7 @@ updates are taken on a sample of rows where the op treats rows alike.
 """
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -18,10 +19,10 @@ from torch import Tensor, fx
 
 from mupfx.core.ops import packet
 from mupfx.observables.graph import Inputs, Kind, ModelGraph, Values, first_tensor
-from mupfx.observables.sketch import Sampler, mean_abs, rms
+from mupfx.observables.sketch import Sampler, absolute, length, per_entry
 
 aten = torch.ops.aten
-ROWS = 256
+ROWS = 64
 BY_EXAMPLES = frozenset(
     {
         aten.conv1d, aten.conv2d, aten.conv3d, aten.convolution, aten.conv_transpose1d,
@@ -29,9 +30,9 @@ BY_EXAMPLES = frozenset(
     }
 )  # fmt: skip
 """Ops whose result for some examples is that of these examples."""
-EXAMPLES = 8
+EXAMPLES = 4
 
-Found = dict[tuple[fx.Node, str], Tensor]
+Key = tuple[fx.Node, str]
 
 
 class Coordinates:
@@ -53,7 +54,9 @@ class Coordinates:
         """At the start."""
         self.now: dict[fx.Node, Tensor] = {}
         self.shadows: dict[fx.Node, Any] = {}
-        self.found: Found = {}
+        self.found: dict[Key, tuple[Tensor, float]] = {}
+        """A number on the device, and what it is to be multiplied by."""
+        self.rows: dict[int, Tensor] = {}
         self.moved = False
 
     def begin(self, *, moved: bool) -> None:
@@ -72,14 +75,14 @@ class Coordinates:
         tensor = first_tensor(value)
         if tensor is None:
             return
-        tensor = tensor.detach()
-        self.found[node, "rms"] = rms(tensor)
-        self.found[node, "mean_abs"] = mean_abs(tensor)
-        self.now[node] = sample = self.sampler.take(tensor)
-        if node not in self.samples:
-            self.samples[node] = sample
-        elif self.samples[node].shape == sample.shape:
-            self.found[node, "update"] = rms(sample - self.samples[node])
+        entries = max(tensor.numel(), 1)
+        with torch.no_grad():
+            self.found[node, "rms"] = length(tensor), per_entry(tensor)
+            self.found[node, "mean_abs"] = absolute(tensor), 1 / entries
+            self.now[node] = sample = self.sampler.take(tensor)
+            start = self.samples.setdefault(node, sample)
+            if start is not sample and start.shape == sample.shape:
+                self.found[node, "update"] = length(sample - start), per_entry(sample)
 
     def _own(self, node: fx.Node, value: Any, inputs: Inputs) -> None:
         if self.graph.kinds[node] is Kind.PARAMETER:
@@ -111,41 +114,49 @@ class Coordinates:
         return list(args), kwargs
 
     @torch.no_grad()
-    def _own_update(self, node: fx.Node, value: Tensor, inputs: Inputs) -> Tensor:
+    def _own_update(self, node: fx.Node, value: Tensor, inputs: Inputs) -> tuple[Tensor, float]:
         args, kwargs = self._at_start(node, inputs)
-        args, value = _sampled(node, args, value)
-        with torch.random.fork_rng(devices=[]):
+        args, value = self._sampled(node, args, value)
+        with _same_draws(node):
             other = first_tensor(node.target(*args, **kwargs))  # type: ignore[operator]
         assert other is not None
-        return rms(value - other)
+        return length(value - other), per_entry(value)
 
-
-def _sampled(node: fx.Node, args: list[Any], value: Tensor) -> tuple[list[Any], Tensor]:
-    """Operands and result for some rows or examples only, where the op treats all alike."""
-    op = packet(node)
-    if op is aten.linear and args[0].dim() > 1:
-        return _by_rows(args, value, 0)
-    if op is aten.embedding:
-        return _by_rows(args, value, 1)
-    if op in BY_EXAMPLES and len(args[0]) > EXAMPLES and value.dim() == args[0].dim():
-        return [args[0][:EXAMPLES], *args[1:]], value[:EXAMPLES]
-    return args, value
-
-
-def _by_rows(args: list[Any], value: Tensor, place: int) -> tuple[list[Any], Tensor]:
-    x = args[place]
-    x = x.reshape(-1) if place else x.reshape(-1, x.shape[-1])
-    if len(x) <= ROWS:
+    def _sampled(self, node: fx.Node, args: list[Any], value: Tensor) -> tuple[list[Any], Tensor]:
+        """Operands and result for some rows or examples, where the op treats all alike."""
+        op = packet(node)
+        if op is aten.linear and args[0].dim() > 1:
+            return self._by_rows(args, value, 0)
+        if op is aten.embedding:
+            return self._by_rows(args, value, 1)
+        if op in BY_EXAMPLES and len(args[0]) > EXAMPLES and value.dim() == args[0].dim():
+            return [args[0][:EXAMPLES], *args[1:]], value[:EXAMPLES]
         return args, value
-    rows = torch.linspace(0, len(x) - 1, ROWS, device=x.device).long()
-    args[place] = x[rows]
-    return args, value.reshape(-1, value.shape[-1])[rows]
+
+    def _by_rows(self, args: list[Any], value: Tensor, place: int) -> tuple[list[Any], Tensor]:
+        x = args[place]
+        x = x.reshape(-1) if place else x.reshape(-1, x.shape[-1])
+        if len(x) <= ROWS:
+            return args, value
+        if len(x) not in self.rows:
+            self.rows[len(x)] = torch.linspace(0, len(x) - 1, ROWS, device=x.device).long()
+        rows = self.rows[len(x)]
+        args[place] = x[rows]
+        return args, value.reshape(-1, value.shape[-1])[rows]
+
+    def numbers(self) -> dict[Key, float]:
+        """All statistics of a run at once, as numbers."""
+        if not self.found:
+            return {}
+        values = [value for value, _ in self.found.values()]
+        if len({(value.dtype, value.device) for value in values}) > 1:
+            values = [value.to(values[0].device, torch.float64) for value in values]
+        raw = torch.stack(values)
+        pairs = zip(self.found.items(), raw.tolist(), strict=True)
+        return {key: value * factor for (key, (_, factor)), value in pairs}
 
 
-def numbers(found: Found) -> dict[tuple[fx.Node, str], float]:
-    """All statistics at once, as numbers."""
-    if not found:
-        return {}
-    device = next(iter(found.values())).device
-    stacked = torch.stack([value.to(device, torch.float64) for value in found.values()])
-    return dict(zip(found, stacked.tolist(), strict=True))
+def _same_draws(node: fx.Node) -> AbstractContextManager[None]:
+    """For an op that draws random numbers: let it leave the generator as it found it."""
+    draws = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+    return torch.random.fork_rng() if draws else nullcontext()

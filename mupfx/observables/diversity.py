@@ -7,9 +7,8 @@ middle of the stream, on a sample of its entries.
 
 from collections.abc import Sequence
 from math import log
-from statistics import linear_regression
+from statistics import fmean, linear_regression
 
-import torch
 from torch import Tensor
 
 from mupfx.observables.sketch import rms
@@ -27,8 +26,7 @@ def distances(samples: Sequence[Tensor]) -> dict[int, float]:
     gap = 1
     while gap <= blocks // 4:
         starts = range(blocks // 8, blocks - blocks // 8 - gap + 1)
-        apart = torch.stack([rms(samples[i + gap] - samples[i]) for i in starts])
-        found[gap] = float(apart.pow(2).mean().sqrt())
+        found[gap] = fmean(rms(samples[i + gap] - samples[i]) ** 2 for i in starts) ** 0.5
         gap *= 2
     return found
 

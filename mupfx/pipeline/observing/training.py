@@ -11,7 +11,7 @@ from mupfx.core.observed import Row
 from mupfx.core.setup import Setup
 from mupfx.errors import ModelError
 from mupfx.observables import diversity, feature_speed, tangent
-from mupfx.observables.coordinates import Coordinates, numbers
+from mupfx.observables.coordinates import Coordinates
 from mupfx.observables.feature_speed import Behind, Kept, Speed, Step
 from mupfx.observables.graph import ModelGraph, Run, Several, first_names, values_of
 from mupfx.observables.tangent import Moment
@@ -66,7 +66,7 @@ class Recorder:
             if step not in self.wanted.steps:
                 self._plain_step()
             else:
-                self._recorded_step(step, update=step < last or fast, fast=fast)
+                self.step(step, update=step < last or fast, fast=fast)
         return self.rows
 
     def _plain_step(self) -> None:
@@ -74,7 +74,14 @@ class Recorder:
         self.setup.loss(self.model, self.setup.batch).backward()
         self._update()
 
-    def _recorded_step(self, step: int, *, update: bool, fast: bool) -> None:
+    def step(self, step: int, *, update: bool, fast: bool = False) -> None:
+        """One step that is recorded.
+
+        Args:
+            step: How many there were before.
+            update: Whether weights are updated, or this only looks.
+            fast: Whether the speed of features is taken.
+        """
         self._zero()
         self.coordinates.begin(moved=step > 0)
         kept = Kept(self.graph)
@@ -106,7 +113,7 @@ class Recorder:
             stepped.step()
 
     def _coordinates(self, step: int) -> None:
-        found = numbers(self.coordinates.found)
+        found = self.coordinates.numbers()
         per_op = {
             quantity: not self.wanted.what.isdisjoint({"coordinates", "updates"})
             for quantity in ("rms", "mean_abs")
