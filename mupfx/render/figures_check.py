@@ -39,11 +39,12 @@ def _row(part: Any, each: Overview, report: Report) -> None:
     shown = [(name, _of(slopes, each)) for name, slopes in sides]
     shown = [(name, slopes) for name, slopes in shown if slopes]
     grid = part.add_gridspec(1, len(shown) + 1, width_ratios=[*[1.0] * len(shown), 1.25])
-    first = None
+    panel = None
     for at, (name, slopes) in enumerate(shown):
-        first = panel = part.add_subplot(grid[0, at], sharey=first)
+        panel = part.add_subplot(grid[0, at], sharey=panel)
         _growth(panel, slopes, report, each)
         panel.set_title(name, fontsize=9)
+    log_ticks(panel)  # of all, when everything is drawn
     _slopes(part.add_subplot(grid[0, len(shown)]), each)
 
 
@@ -72,7 +73,6 @@ def _growth(panel: Any, slopes: Sequence[Slope], report: Report, each: Overview)
     panel.set_xscale("log", base=2)
     panel.set_xticks(sizes, [f"{size:g}" for size in sizes])
     panel.minorticks_off()
-    log_ticks(panel)
     panel.set_xlabel(each.axis)
     panel.set_ylabel("growth over expected")
     panel.grid(visible=True, linewidth=0.4, alpha=0.5)
