@@ -334,7 +334,7 @@ def transfer(  # noqa: PLR0913 - one a flag
         "engine": engine.value,
         "jobs": jobs,
     }
-    raise typer.Exit(command.transfer(target, out, settings, plot or (), as_json=as_json))
+    raise Ended(command.transfer(target, out, settings, plot or (), as_json=as_json))
 
 
 @app.command()

@@ -1,8 +1,8 @@
 """A whole sweep: what is missing is trained, and the grid is extended and refined as asked.
 
 Where the least loss lies at the end of the grid, the next rate beyond is tried; where it lies
-inside, the rates half way to its neighbours. What is next follows from the runs alone, so a sweep
-that was interrupted goes on as it would have.
+inside, the rates half way to its neighbours. What is next follows from the runs so far, and not
+from others on disk, so a sweep that was interrupted goes on as it would have.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,26 +65,29 @@ def sweep(work: Work, grid: Grid, how: How) -> Transfer:
         MupfxError: The folder holds other results, or a training cannot be done.
     """
     with opened(how.folder, work.recipe) as store:
-        _train(work, grid.trials(), how, store, "the grid")
+        runs = _train(work, grid.trials(), how, store, "the grid")
         for _ in range(how.extend):
-            _train(work, beyond(grid, store.runs), how, store, "beyond the ends of the grid")
+            runs |= _train(work, beyond(grid, runs), how, store, "beyond the ends of the grid")
         for _ in range(how.refine):
-            _train(work, between(grid, store.runs), how, store, "rates between")
-        return result(work.recipe, grid, store.runs, how)
+            runs |= _train(work, between(grid, runs), how, store, "rates between")
+        return result(work.recipe, grid, runs, how)
 
 
-def _train(work: Work, trials: Sequence[Trial], how: How, store: Store, reason: str) -> None:
+def _train(
+    work: Work, trials: Sequence[Trial], how: How, store: Store, reason: str
+) -> dict[Trial, Run]:
+    """The runs of these trials; those on disk are not trained again."""
     missing = [trial for trial in trials if trial not in store.runs]
-    if not missing:
-        return
-    seconds = estimate(work, missing, store.runs.values())
-    missing.sort(key=lambda trial: -seconds[trial.size])  # the longest first: all end together
-    whole = sum(seconds[trial.size] for trial in missing)
-    done = sum(trial in store.runs for trial in trials)
-    how.watch.planned(Ahead(len(missing), whole / how.jobs, how.jobs, done, reason))
-    for run in how.engine(work, missing, how.jobs):
-        store.add(run)
-        how.watch.done(run, seconds[run.trial.size] / whole)
+    if missing:
+        seconds = estimate(work, missing, store.runs.values())
+        whole = sum(seconds[trial.size] for trial in missing)
+        missing.sort(key=lambda trial: -seconds[trial.size])  # the longest first: all end together
+        done = len(trials) - len(missing)
+        how.watch.planned(Ahead(len(missing), whole / how.jobs, how.jobs, done, reason))
+        for run in how.engine(work, missing, how.jobs):
+            store.add(run)
+            how.watch.done(run, seconds[run.trial.size] / whole)
+    return {trial: store.runs[trial] for trial in trials}
 
 
 def curves(grid: Grid, runs: Runs) -> dict[str, dict[Size, Curve]]:
