@@ -12,7 +12,7 @@ from torch import fx
 
 from mupfx.core.axes import Axes, Contraction, ParameterRole
 from mupfx.core.ops import constant_factor, data_inputs, is_pick, learned, packet
-from mupfx.core.program import Program, source_line
+from mupfx.core.program import Program, shape_of, source_line
 from mupfx.core.reach import is_last
 from mupfx.core.structure import Branch, Site, Streams
 from mupfx.core.vocabulary import Kind, Role, SiteKind
@@ -214,12 +214,23 @@ def _linear_inputs(graph: _Graph, node: fx.Node) -> list[fx.Node]:
 def _has_unit_length(node: fx.Node) -> bool:
     """Whether a value was divided by its own length, so that its entries fall with its axis."""
     current = node
-    while packet(current) in KEEPING or constant_factor(current) is not None:
-        current = data_inputs(current)[0]
+    while (before := _before_scaling(current)) is not None:
+        current = before
     if str(packet(current)).removesuffix("_") != "aten.div" or len(current.args) < 2:
         return False
     value, divisor = current.args[:2]
     return isinstance(divisor, fx.Node) and _is_length_of(divisor, value)
+
+
+def _before_scaling(node: fx.Node) -> fx.Node | None:
+    """What a value was before it was passed on, or multiplied by one number, learned or not."""
+    if packet(node) in KEEPING or constant_factor(node) is not None:
+        return data_inputs(node)[0]
+    operands = [n for n in node.args[:2] if isinstance(n, fx.Node)]
+    if not str(packet(node)).startswith("aten.mul") or len(operands) < len(node.args[:2]):
+        return None
+    vectors = [n for n in operands if prod(shape_of(n) or ()) != 1]
+    return vectors[0] if len(vectors) == 1 else None
 
 
 def _is_length_of(node: fx.Node, value: object) -> bool:

@@ -38,13 +38,16 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         what = f"its weight decay under {parameter.family}"
         follows = "what a step forgets of it, lr * weight_decay, changes with the model"
         hint = f"multiply its weight decay by {correction(measure, evidence.axis)}"
-        level = _level(parameter, measure)
+        level = Level.WARNING if evidence.axis == "depth" else _level(parameter, measure)
         yield finding(evidence, CODE, parameter, what, measure, follows, hint, level)
     yield from _coupled(evidence, parameters)
 
 
 def _level(parameter: ParameterEvidence, measure: Measure) -> Level:
-    """A default that nobody chose harms less; so does half of the way, which some prefer."""
+    """A default that nobody chose harms less; so does half of the way, which some prefer.
+
+    Along depth the rule is derived and not published, and only warns.
+    """
     unchosen = abs(measure.written or 0.0) < CLOSE
     unchosen = unchosen and measure.stored[-1] == parameter.default_decay
     half = abs((measure.measured or 0.0) - (measure.expected or 0.0) / 2) < CLOSE

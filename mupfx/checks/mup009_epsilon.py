@@ -27,23 +27,28 @@ TITLE = "eps of Adam and its like"
 
 SMALL = 0.03
 """Of a gradient's rms: what an eps may be and not be felt."""
+NOTHING = 1e-4
+"""Of the largest gradient's rms: what is smaller is rounding, as of a bias of keys."""
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     """Parameters whose eps grows beside their gradients, and is felt or was scaled."""
+    gradients = (p.gradient or 0.0 for p in evidence.parameters.values())
+    noise = NOTHING * max(gradients, default=0.0)
     for parameter in evidence.parameters.values():
         measure = wrong(parameter, EPS)
         if parameter.name in evidence.unjudged or measure is None:
             continue
-        if (measure.deviation or 0.0) < 0 or not _matters(parameter, measure):
+        if (measure.deviation or 0.0) < 0 or not _matters(parameter, measure, noise):
             continue
         hint = f"multiply its eps by {correction(measure, evidence.axis)}"
         follows = "steps fall with it where it is as large as the gradient"
         yield finding(evidence, CODE, parameter, "its eps", measure, follows, hint)
 
 
-def _matters(parameter: ParameterEvidence, measure: Measure) -> bool:
+def _matters(parameter: ParameterEvidence, measure: Measure, noise: float) -> bool:
     """Whether it was scaled up, or is felt at the largest size."""
     if (measure.written or 0.0) > CLOSE:
         return True
-    return bool(parameter.gradient) and measure.stored[-1] > SMALL * (parameter.gradient or 0.0)
+    gradient = parameter.gradient or 0.0
+    return gradient > noise and measure.stored[-1] > SMALL * gradient

@@ -14,6 +14,7 @@ from mupfx.passes.preflight import preflight
 from mupfx.passes.scalars import Scales, find_scales
 from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import Given
+from mupfx.pipeline.checking.hooked import multipliers, over, unhooked
 from mupfx.pipeline.checking.sites import Wanted, wanted_sites
 from mupfx.pipeline.deepening import branches_of
 from mupfx.pipeline.plain import table_for
@@ -44,17 +45,22 @@ def analyse(
     """
     preflight(setup.model)
     layers = table.plain is not None
-    analysis = run_analysis(
-        setup.model,
-        setup.args,
-        setup.kwargs,
-        Given(model=base.model),
-        replace(options, infer_depth=True, layers=layers),
-    )
+    with unhooked(setup.model, base.model):
+        analysis = run_analysis(
+            setup.model,
+            setup.args,
+            setup.kwargs,
+            Given(model=base.model),
+            replace(options, infer_depth=True, layers=layers),
+        )
     fitting = table_for(analysis, table)
     ratios = analysis.ratios or Ratios({})
     rows = assign(analysis.roles, ratios, fitting, {}, branches_of(analysis, ratios, fitting))
-    sites = wanted_sites(analysis, fitting, axis)
+    mine, theirs = multipliers(setup.model), multipliers(base.model)
+    sites = tuple(
+        replace(wanted, hook=over(mine, theirs, wanted.site.name))
+        for wanted in wanted_sites(analysis, fitting, axis)
+    )
     scales = find_scales(analysis.program, analysis.twins, [w.as_expected() for w in sites])
     ratio = setup.size.along(axis) / base.size.along(axis)
     return Analysed(setup.size, ratio, analysis, rows, sites, scales, dict(_names(analysis, base)))

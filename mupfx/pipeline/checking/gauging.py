@@ -7,16 +7,18 @@ the same, it is right in that gauge.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mupfx.core.vocabulary import Role
+from mupfx.core.vocabulary import Role, SiteKind
 from mupfx.passes.fewest import Wish, fewest
 from mupfx.passes.scalars import FAULT, ONE, SITE, Scales
 
-CANONICAL = 0.25
+CANONICAL = 0.1
 """What it is worth that a weight has no multiplier at all, where nothing else decides."""
 OPEN = 0.01
 """What it is worth that a site is as the table says, where the table says nothing."""
 STRAY = 4.0
 """What it is worth that a constant belongs to something."""
+BRANCHES = 1.4
+"""What it is worth that branches which are written alike add as much as the table says."""
 ROLES = {Role.OUTPUT: 0.85, Role.HIDDEN: 0.9, Role.INPUT: 0.9}
 """Where a constant may be counted to several weights, vectors come last."""
 NEAR = 0.93
@@ -50,9 +52,15 @@ def find_gauge(
     unknown = sorted({name for row in rows for name in row if name.startswith((SITE, FAULT))})
     for name in unknown:
         free = name.removeprefix(SITE) in open_sites
-        worth = OPEN if free else 1.0 if name.startswith(SITE) else STRAY
-        wishes.append(Wish(name, 0.0, worth))
+        wishes.append(Wish(name, 0.0, OPEN if free else _worth(name)))
     return fewest(rows, wishes)
+
+
+def _worth(unknown: str) -> float:
+    """Branches share one fault, and it is to be worth more than one number of one weight."""
+    if unknown.startswith(FAULT):
+        return STRAY
+    return BRANCHES if unknown.startswith(f"{SITE}{SiteKind.BRANCH}") else 1.0
 
 
 def _of_pull(pull: Pull, *, near: bool) -> Iterator[Wish]:

@@ -25,6 +25,8 @@ class Wanted:
     """None where no rule says."""
     found: float
     """What the constants that are counted to it come to."""
+    hook: float = 1.0
+    """What a hook multiplies it by, which the graph does not show."""
 
     @property
     def unknown(self) -> str:
@@ -37,7 +39,8 @@ class Wanted:
         """As the walk over the graph takes it."""
         branch = self.site.kind is SiteKind.BRANCH
         operand = self.site.operands[0] if branch else None
-        return Expected(self.unknown, self.site.node, log(self.expected or 1.0), operand)
+        rest = (self.expected or 1.0) / self.hook
+        return Expected(self.unknown, self.site.node, log(rest), operand)
 
 
 def wanted_sites(analysis: Analysis, table: Parametrization, axis: str) -> tuple[Wanted, ...]:

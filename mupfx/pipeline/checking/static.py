@@ -382,7 +382,7 @@ def _sites(subject: _Subject, gauge: Mapping[str, float]) -> Iterator[SiteEviden
         site = wanted.site
         over = gauge.get(f"{SITE}{wanted.unknown}", 0.0)
         expected = None if wanted.expected is None else _log(wanted.expected, last.ratio)
-        found = _log(wanted.found, last.ratio)
+        found = _log(wanted.found * wanted.hook, last.ratio)
         mine = [n for n in (*site.constants, site.node) if n in differing]
         measured = found if expected is None else expected + over
         carried = expected is not None and abs(found - measured) > RATE_TOLERANCE
