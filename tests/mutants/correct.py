@@ -19,6 +19,14 @@ from tests.mutants.models.llama import llama
 from tests.mutants.models.lora import lora
 from tests.mutants.models.mlp import TABLE3, TABLE8, TABLE9, anonymous, table, width_mult
 from tests.mutants.models.moe import moe
+from tests.mutants.models.odd import (
+    buffers,
+    fixed_inner,
+    mean_field,
+    own_step,
+    parametrized,
+    xavier,
+)
 from tests.mutants.models.others import autoencoder, encoder, normed, shared, small, towers
 from tests.mutants.models.rnn import elman, recurrent
 from tests.mutants.models.seq2seq import seq2seq
@@ -111,6 +119,13 @@ CORRECT = (
     Row("weight_norm", normed),
     Row("one block used three times, in parallel, AdamW as it comes", shared),
     Row("two towers", towers),
+    Row("a mean over the width", mean_field),
+    Row("factors in a buffer, a hook and a shape", buffers),
+    Row("factors in parametrizations of weights", parametrized),
+    Row("a stream that grows around layers that do not", fixed_inner),
+    Row("Xavier's law between widths", partial(xavier, which="none")),
+    Row("an optimizer of one's own that divides in its step", own_step),
+    Row("GPT, cosine to zero", spoil.scheduled(gpt, spoil.cosine)),
     Row("two towers, cosine", partial(towers, cosine=True)),
     Row("Adagrad", small),
     Row("amsgrad, orthogonal", partial(small, optimizer="adam, amsgrad", normal=False)),

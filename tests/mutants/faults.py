@@ -20,6 +20,17 @@ from tests.mutants.models.llama import llama
 from tests.mutants.models.lora import lora
 from tests.mutants.models.mlp import TABLE8, TABLE9, anonymous, table, width_mult
 from tests.mutants.models.moe import moe
+from tests.mutants.models.odd import (
+    buffers,
+    cut,
+    fixed_inner,
+    loss_over_width,
+    mean_field,
+    parametrized,
+    with_gradient_hook,
+    with_loss,
+    xavier,
+)
 from tests.mutants.models.others import autoencoder, encoder, normed, shared, small, towers
 from tests.mutants.models.rnn import elman, recurrent
 from tests.mutants.models.seq2seq import seq2seq
@@ -86,7 +97,7 @@ ENDS = (
     Row("MLP, SGD: input rate constant", spoil.rate(table, "first", -1), "MUP005", "first"),
     Row("MLP: input std falls", spoil.init(partial(table, form=TABLE8), "first", -0.5), "MUP005", "first"),
     Row("MLP: readout as torch draws it", partial(anonymous, readout=-0.5), "MUP003 MUP012", "6.weight"),
-    Row("MLP: readout counted twice", partial(anonymous, logits=-1.0), "MUP003 MUP011", "6.weight"),
+    Row("MLP: readout counted twice", partial(anonymous, logits=-1.0), "MUP003 MUP011", "6.weight 6.bias"),
     Row("MLP: width_mult twice", partial(width_mult, twice=True), "MUP003 MUP011", "readout.weight"),
     Row("MLP: factor before the norm", partial(width_mult, before_norm=True), "MUP003 MUP012", "readout.weight"),
     Row("MLP: embedding rate falls", spoil.rate(width_mult, "embed.weight", -1), "MUP005", "embed.weight"),
@@ -111,7 +122,7 @@ ENDS = (
     Row("ViT: positions as hidden", spoil.rate(vit, "pos_embed", -1), "MUP005 MUP006", "pos_embed"),
     Row("ViT: class token as hidden", spoil.rate(vit, "cls_token", -1), "MUP005 MUP006", "cls_token"),
     Row("ResNet: stem by fan_out", partial(resnet, stem="fan_out"), "MUP005", "conv1.weight"),
-    Row("ResNet: readout twice", partial(resnet, logits=-1.0), "MUP003 MUP011", "fc.weight"),
+    Row("ResNet: readout twice", partial(resnet, logits=-1.0), "MUP003 MUP011", "fc.weight fc.bias"),
     Row("ResNet: stem's rate constant", spoil.rate(resnet, "conv1.weight", -1), "MUP005", "conv1.weight"),
     Row("MoE, SGD: router's rate", partial(moe, gate=1.0), "MUP003", "mixtures.*.gate.weight"),
     Row("MoE, Adam: one router's rate", spoil.rate(partial(moe, optimizer="adam"), "mixtures.0.gate.weight", 1), "MUP003", "mixtures.0.gate.weight"),
@@ -130,6 +141,12 @@ ENDS = (
     Row("torch's encoder: readout's rate", spoil.rate(encoder, "out.weight", 1), "MUP003", "out.weight"),
     Row("Llama: table times sqrt(width), rate kept", spoil.decay(spoil.init(partial(llama, table=0.5), "p.weight", -0.5), "p.weight", 0.5), "MUP005", "p.weight"),
     Row("Llama: table times sqrt(width)", partial(llama, table=0.5), "MUP005 MUP011 MUP012", "p.weight"),
+    Row("a sum over the width by width^-1/2", partial(mean_field, mean=False), "MUP003", "a"),
+    Row("a hook that was never registered", partial(buffers, hooked=False), "MUP003 MUP012", "three.weight"),
+    Row("readout's parametrization by fan_in^-1/2", partial(parametrized, last=-0.5), "MUP003", "4.*"),
+    Row("inner layers that do not grow, as hidden", partial(fixed_inner, as_hidden=True), "MUP005", "down.weight"),
+    Row("input by Xavier's law", xavier, "MUP005", "0.weight"),
+    Row("readout by Xavier's law", partial(xavier, which="last"), "MUP003", "4.weight"),
     Row("u-muP: readout fan_in^-1/2", partial(unit, readout=-0.5), "MUP003", "readout.weight", {"parametrization": "u_mup"}),
 )  # fmt: skip
 
@@ -179,6 +196,12 @@ TRAINING = (
     Row("Llama, SGD: a warm-up at one rate", spoil.pinned_by_warm_up(partial(llama, optimizer="sgd"), 0.02), "MUP013", "*"),
     Row("GPT: gradients clipped by their norm", spoil.clipped_in_hook(partial(many_heads, optimizer=sgd), 1e-2), "MUP014", "*"),
     Row("MLP: gradients clipped by value", spoil.clipped_by_value(table, 1e-5), "MUP014", "*"),
+    Row("SGD: a loss over the width", with_loss(table, loss_over_width), "MUP017", "*"),
+    Row("SGD: gradients of one tensor scaled in a hook", with_gradient_hook(table, "second", 1.0), "MUP017", "second"),
+    Row("a parameter behind detach", cut, "MUP015", "shift"),
+    Row("GPT: cosine to one floor", spoil.scheduled(gpt, spoil.cosine_floor), "MUP013", "*"),
+    Row("GPT: cosine to one floor, far away", spoil.scheduled(gpt, spoil.far_floor), "MUP013", "*"),
+    Row("GPT: a constant number in eps' place, everywhere", spoil.eps(gpt, "*", 0.0, at_base=1e-2), "MUP009", "*"),
     Row("an optimizer that clips", partial(small, optimizer="clipped"), "MUP014", "*"),
     Row("GPT: a matrix not in the optimizer", spoil.forgotten(gpt, "h.0.c_proj.weight"), "MUP015", "h.0.c_proj.weight"),
     Row("ViT: positions not in the optimizer", spoil.forgotten(vit, "pos_embed"), "MUP015", "pos_embed"),

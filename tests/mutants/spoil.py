@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
-from torch.optim.lr_scheduler import ConstantLR, LambdaLR, OneCycleLR
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LambdaLR, OneCycleLR
 
 from tests.mutants.models.common import BASE, Factory, Made
 
@@ -220,6 +220,21 @@ def warm_up_each(optimizer: Optimizer) -> Any:
 
 def constant_each(optimizer: Optimizer) -> Any:
     return ConstantLR(optimizer, factor=0.5, total_iters=2)
+
+
+def cosine(optimizer: Optimizer) -> Any:
+    """Down to zero."""
+    return CosineAnnealingLR(optimizer, T_max=100)
+
+
+def cosine_floor(optimizer: Optimizer) -> Any:
+    """Down to one number for every group, soon."""
+    return CosineAnnealingLR(optimizer, T_max=3, eta_min=1e-3)
+
+
+def far_floor(optimizer: Optimizer) -> Any:
+    """Down to one number for every group, long after a check has ended."""
+    return CosineAnnealingLR(optimizer, T_max=10000, eta_min=1e-3)
 
 
 def undone(optimizer: Optimizer) -> Any:
