@@ -38,6 +38,7 @@ __all__ = [
     "Report",
     "Scaling",
     "TargetError",
+    "Transfer",
     "Verdict",
     "__version__",
     "analyze",
@@ -66,6 +67,7 @@ __all__ = [
     "scheduler",
     "suggest",
     "to_standard",
+    "transfer",
 ]
 __version__ = "0.1.0"
 
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     from mupfx.core.hyperparameters import Hyperparameters
     from mupfx.core.optimizer_family import OptimizerFamily, Scaling
     from mupfx.core.plan import Plan
+    from mupfx.core.transfer import Transfer
     from mupfx.errors import (
         AnalysisError,
         BaseError,
@@ -120,6 +123,7 @@ if TYPE_CHECKING:
         scaled,
         scheduler,
     )
+    from mupfx.transferring import transfer
 else:  # hidden from type checkers, which would take any name for granted
     _HOMES = {
         "mupfx.api": (
@@ -134,6 +138,7 @@ else:  # hidden from type checkers, which would take any name for granted
         "mupfx.core.optimizer_family": "OptimizerFamily Scaling",
         "mupfx.core.plan": "Plan",
         "mupfx.core.report": "Report Verdict",
+        "mupfx.core.transfer": "Transfer",
         "mupfx.errors": (
             "AnalysisError BaseError CaptureError ExportError InitError LoweringError ModelError"
             " MupfxError MupfxWarning ObserveError OptimizerError ParametrizationError PlanError"
@@ -147,6 +152,7 @@ else:  # hidden from type checkers, which would take any name for granted
             "Muon check_groups clip_grad_norm_ init_ muon_groups optimizer param_groups regauge_"
             " scaled scheduler"
         ),
+        "mupfx.transferring": "transfer",
     }
     _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
