@@ -31,11 +31,7 @@ class Break:
 
 
 BROKEN = {
-    "readout not divided by the multiplier": Break(
-        "return self.head(self.norm(x)) / self.multiplier",
-        "return self.head(self.norm(x))",
-        "MUP012",
-    ),
+    "readout not divided by the multiplier": Break(" / self.multiplier", "", "MUP012"),
     "attention scaled by 1/sqrt(d)": Break("/ q.shape[-1]", "/ q.shape[-1] ** 0.5", "MUP004"),
 }
 

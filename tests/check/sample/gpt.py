@@ -1,5 +1,7 @@
 """A small GPT that is ported to muP by hand: Tensor Programs V, Table 8."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -8,6 +10,8 @@ BASE = 64  # where the learning rate was tuned
 HEADS = 4
 LENGTH = 16
 VOCABULARY = 32
+
+Loss = Callable[[nn.Module, Tensor], Tensor]
 
 
 class Block(nn.Module):
@@ -23,14 +27,16 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attend(self.norms[0](x))
-        return x + self.down(functional.gelu(self.up(self.norms[1](x))))
+        stream: Tensor = x + self.down(functional.gelu(self.up(self.norms[1](x))))
+        return stream
 
     def attend(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
         scores = q @ k.mT / q.shape[-1]
         causal = torch.ones(LENGTH, LENGTH, dtype=torch.bool, device=x.device).tril()
         weights = scores.masked_fill(~causal, float("-inf")).softmax(-1)
-        return self.out((weights @ v).transpose(1, 2).flatten(2))
+        mixed: Tensor = self.out((weights @ v).transpose(1, 2).flatten(2))
+        return mixed
 
 
 class GPT(nn.Module):
@@ -56,7 +62,8 @@ class GPT(nn.Module):
         x = self.tokens(tokens) + self.places.weight
         for block in self.blocks:
             x = block(x)
-        return self.head(self.norm(x)) / self.multiplier
+        logits: Tensor = self.head(self.norm(x)) / self.multiplier
+        return logits
 
 
 def loss(model: nn.Module, batch: Tensor) -> Tensor:
@@ -65,7 +72,7 @@ def loss(model: nn.Module, batch: Tensor) -> Tensor:
     return functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
 
 
-def build(width: int):
+def build(width: int) -> tuple[nn.Module, torch.optim.Optimizer, Tensor, Loss]:
     """What `mupfx check` calls at every width."""
     model = GPT(width)
     hidden = model.hidden()
