@@ -27,6 +27,10 @@ from mupfx.pipeline.checking.watch import Progress, Watch
 from mupfx.pipeline.unconverted import as_written
 from mupfx.tables.optimizers import FAMILIES
 
+_SEEDS = (
+    "every seed gives the same run, so that no chance is in the intervals: do not seed torch in "
+    "the target, or with its argument `seed`"
+)
 _PASSED_BY = "nothing is converted by mupfx: give the control as a target of its own"
 
 
@@ -179,6 +183,8 @@ class _Look:
             grown = self._train(found, failed=failed)
             seen.grown = {**seen.grown, found.axis: grown}
             seen.findings += dynamic_findings(_trained(found, grown, seen.findings))
+            if _one_seed(grown):
+                self.notes[_SEEDS] = None
 
     def _train(self, evidence: Evidence, *, failed: bool) -> Grown:
         options, expected = self._options, expectations(evidence)
@@ -207,6 +213,12 @@ class _Look:
         except Exception as error:
             name, where = self._workshop.target.name, spelled(setup.size)
             raise raised(f"training `{name}`", error, where) from error
+
+
+def _one_seed(grown: Grown) -> bool:
+    """Whether several seeds gave one run."""
+    losses = {run.losses for run in grown.runs if run.size == grown.sizes[0]}
+    return len(grown.seeds) > 1 and len(losses) == 1
 
 
 def _trained(evidence: Evidence, grown: Grown, before: tuple[Finding, ...]) -> Trained:
