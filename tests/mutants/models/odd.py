@@ -100,7 +100,7 @@ def parametrized(width: int, seed: int = 0, *, last: float = -1.0) -> Made:
         nn.init.zeros_(layer.bias)
         factor = scale * layer.in_features**power
         parametrize.register_parametrization(layer, "weight", Over(factor), unsafe=True)
-        original = next(layer.parametrizations.parameters())  # type: ignore[operator, union-attr]
+        original = next(layer.parametrizations.parameters())  # type: ignore[union-attr]
         rate = 0.05 * growth**-0.5 if layer is net[2] else 0.05
         groups += [{"params": [original], "lr": rate}, {"params": [layer.bias], "lr": 5e-3}]
     return net, Adam(groups), vectors(), classify
