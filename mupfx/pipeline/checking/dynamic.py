@@ -63,12 +63,20 @@ def _expected(evidence: Evidence, parameter: ParameterEvidence, use: UseEvidence
     known = parameter.expected_init
     inside = log_slope(sizes, parameter.fan_in) / 2 if sums else 0.0
     return Expected(
-        update=log_slope(sizes, use.update),
+        update=log_slope(sizes, use.update) + _of_site(evidence, parameter, use),
         after=log_slope(sizes, use.after),
         sums=sums if evidence.axis == "width" else None,
         whole=parameter.adjusts or parameter.family in WHOLE,
         start=None if known is None or parameter.free else known + inside,
     )
+
+
+def _of_site(evidence: Evidence, parameter: ParameterEvidence, use: UseEvidence) -> float:
+    """The exponent of the multiplier that a tied readout has in the canonical gauge."""
+    if not parameter.tied_readout or use.role is not Role.OUTPUT:
+        return 0.0
+    mine = (site for site in evidence.sites if site.parameter == parameter.name)
+    return next((site.expected for site in mine if site.expected is not None), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
