@@ -11,7 +11,9 @@ from mupfx.commands.target import arguments, find
 from mupfx.commands.terminal import meter, write, write_json
 from mupfx.core.report import Verdict
 from mupfx.core.transfer import Run, Transfer
+from mupfx.exports.transfer_file import OUTCOME
 from mupfx.pipeline.transfer.sweep import Ahead
+from mupfx.render.figures import require_drawable
 from mupfx.render.figures_transfer import transfer_figure
 from mupfx.render.transfer import exponent, label, transfer_document
 from mupfx.transferring import Watch
@@ -19,7 +21,6 @@ from mupfx.transferring import transfer as run
 
 __all__ = ["announcement", "arguments", "transfer"]
 
-OUTCOME = "transfer.json"
 STATUS: Mapping[Verdict, int] = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2}
 
 
@@ -31,6 +32,8 @@ def transfer(
     Raises:
         MupfxError: Its subclass says what does not fit.
     """
+    for path in plots:
+        require_drawable(path)
     with meter("training") as tell:
         found = run(
             find(target),
@@ -43,6 +46,7 @@ def transfer(
     outcome = json.dumps(found.to_dict(), indent=1)
     (folder / OUTCOME).write_text(f"{outcome}\n", encoding="utf-8")
     for path in plots:
+        path.parent.mkdir(parents=True, exist_ok=True)
         transfer_figure(found, path)
     _print(found, as_json=as_json)
     return STATUS[found.verdict]

@@ -148,9 +148,13 @@ class Optimum:
     interval: Interval | None
     """None for one seed."""
     loss: float
-    """The least of the means over seeds."""
+    """The least of the means over seeds; infinite where every rate diverged."""
     edge: str = ""
     """``low`` or ``high`` where the best rate tried is the last on that side: it may lie beyond."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it, which knows no infinity."""
+        return asdict(self) | {"loss": self.loss if isfinite(self.loss) else None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +205,7 @@ class Transfer:
                     **asdict(size),
                     "rates": list(curve.rates),
                     "losses": [list(row) for row in curve.losses],
-                    "optimum": asdict(self.optima[parametrization][size]),
+                    "optimum": self.optima[parametrization][size].to_dict(),
                 }
                 for parametrization, sizes in self.curves.items()
                 for size, curve in sizes.items()

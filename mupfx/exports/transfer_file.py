@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ def _pair(value: Any) -> tuple[float, float] | None:
 
 
 def _optimum(data: Mapping[str, Any]) -> Optimum:
-    return Optimum(**{**data, "interval": _pair(data["interval"])})
+    loss = inf if data["loss"] is None else data["loss"]
+    return Optimum(**{**data, "interval": _pair(data["interval"]), "loss": loss})
 
 
 def _drift(data: Mapping[str, Any]) -> Drift:

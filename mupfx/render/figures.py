@@ -26,6 +26,19 @@ def empty(size: tuple[float, float], nothing: str, found: Sized) -> Any:
     return Figure(figsize=size, layout="constrained")
 
 
+def require_drawable(path: Path) -> None:
+    """Say before long work that its figure could not be written after it.
+
+    Raises:
+        MupfxError: There is no matplotlib, or no such format.
+    """
+    known = empty((1, 1), "", "one").canvas.get_supported_filetypes()
+    if path.suffix.removeprefix(".") not in known:
+        raise MupfxError(
+            "figures have no such format", found=path.name, expected=", ".join(sorted(known))
+        )
+
+
 def saved(figure: Any, path: Path) -> None:
     """Write a PNG, SVG or PDF, by the path's suffix.
 

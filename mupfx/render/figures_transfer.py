@@ -11,7 +11,7 @@ from typing import Any
 
 from mupfx.core.report import Size
 from mupfx.core.transfer import SP, Curve, Optimum, Transfer
-from mupfx.errors import MupfxError
+from mupfx.render.figures import empty, saved
 from mupfx.render.transfer import label
 
 _TITLES = {SP: "standard (SP)", "mup": "muP", "own": "as the target converts itself"}
@@ -25,22 +25,12 @@ def transfer_figure(found: Transfer, path: Path) -> None:
     Raises:
         MupfxError: There is no matplotlib, or the file cannot be written.
     """
-    figure = _figure(found)
-    try:
-        figure.savefig(path, dpi=160)
-    except (OSError, ValueError) as error:
-        raise MupfxError(
-            "the figure cannot be written", where=str(path), found=str(error)
-        ) from error
+    saved(_figure(found), path)
 
 
 def _figure(found: Transfer) -> Any:
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        raise MupfxError("figures need matplotlib", hint="pip install 'mupfx[plot]'") from error
     names = list(found.curves)
-    figure = Figure(figsize=(4.2 * len(names) + 0.8, 4.0), layout="constrained")
+    figure = empty((4.2 * len(names) + 0.8, 4.0), "no curves", found.curves)
     panels = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
     for panel, name in zip(panels, names, strict=True):
         _panel(panel, found.curves[name], found.optima[name])

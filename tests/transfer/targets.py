@@ -1,6 +1,7 @@
 """Small targets that sweeps train, at the top level: workers import them."""
 
 import os
+import time
 from typing import Any
 
 import torch
@@ -105,7 +106,8 @@ class Exploding:
 
 
 def counted(width: int, seed: int, log: str) -> dict[str, Any]:
-    """Every training leaves a line in a file."""
+    """Every training leaves a line in a file, and takes a moment."""
+    time.sleep(0.04)
     with open(log, "a", encoding="utf-8") as file:  # noqa: PTH123 - a line at once
         file.write(f"{width} {seed} {os.getpid()}\n")
     return full_batch(width)
