@@ -9,6 +9,7 @@ A hook is an ordinary forward hook whose callable is plain data, so that deepcop
 import warnings
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -265,6 +266,25 @@ def remove(model: nn.Module) -> None:
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
             for key in [k for k, h in hooks.items() if isinstance(h, ScaleInput | ScaleOutput)]:
                 del hooks[key]
+
+
+@contextmanager
+def unhooked(*models: nn.Module) -> Iterator[None]:
+    """While open, models are without hooks of ours."""
+    kept = [
+        (hooks, dict(hooks))
+        for model in models
+        for module in model.modules()
+        for hooks in (module._forward_pre_hooks, module._forward_hooks)
+    ]
+    for model in models:
+        remove(model)
+    try:
+        yield
+    finally:
+        for hooks, before in kept:
+            hooks.clear()
+            hooks.update(before)
 
 
 class Watched(OrderedDict[str, Any]):

@@ -25,15 +25,24 @@ from mupfx.core.vocabulary import SiteKind
 
 CODE = "MUP004"
 TITLE = "scale of attention logits"
+WORDS = {
+    SiteKind.ATTENTION: (
+        "attention logits are scaled",
+        "scale logits by sqrt(base head_dim) / head_dim, or keep the size of heads",
+    ),
+    SiteKind.PRODUCT: (
+        "the product of two activations that is the output is scaled",
+        "divide it by the width that it sums over, over that of the smallest model",
+    ),
+}
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     """Attention sites whose logits do not fall as the table says."""
     for site in evidence.sites:
         over = site.deviation
-        if site.kind is not SiteKind.ATTENTION or over is None or abs(over) < CLOSE:
+        lost = evidence.converted  # a multiplier that is gone: another rule's
+        if site.kind not in WORDS or over is None or abs(over) < CLOSE or lost:
             continue
-        if evidence.converted:
-            continue  # a multiplier that is gone
-        hint = "scale logits by sqrt(base head_dim) / head_dim, or keep the size of heads"
-        yield site_finding(evidence, CODE, site, "attention logits are scaled", site.name, hint)
+        what, hint = WORDS[site.kind]
+        yield site_finding(evidence, CODE, site, what, site.name, hint)

@@ -27,14 +27,13 @@ from mupfx.core.vocabulary import SiteKind
 CODE = "MUP007"
 TITLE = "weights tied between embedding and readout"
 
-KINDS = (SiteKind.TIED_READOUT, SiteKind.PRODUCT)
-
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     """Tied readouts without their multiplier, and tied tensors that are scaled like another."""
     for site in evidence.sites:
         over = site.deviation
-        if site.kind not in KINDS or over is None or abs(over) < CLOSE or evidence.converted:
+        tied = site.kind is SiteKind.TIED_READOUT and not evidence.converted
+        if not tied or over is None or abs(over) < CLOSE:
             continue
         hint = "divide what the readout reads by width / base width"
         name = site.parameter or site.name

@@ -10,11 +10,12 @@ from mupfx.core.plan import ParameterPlan
 from mupfx.core.report import Size
 from mupfx.core.setup import Setup
 from mupfx.passes.assign import assign
+from mupfx.passes.multipliers import unhooked
 from mupfx.passes.preflight import preflight
 from mupfx.passes.scalars import Scales, find_scales
 from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import Given
-from mupfx.pipeline.checking.hooked import multipliers, over, unhooked
+from mupfx.pipeline.checking.hooked import multipliers, over
 from mupfx.pipeline.checking.sites import Wanted, wanted_sites
 from mupfx.pipeline.deepening import branches_of
 from mupfx.pipeline.plain import table_for
