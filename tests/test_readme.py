@@ -13,11 +13,18 @@ from mupfx.tables.parametrizations import parametrization
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+SAMPLE = ROOT / "tests" / "check" / "sample"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMANDS = (
     "pip install -c tools/constraints.txt -e . && mupfx demo",
     'pip install -c tools/constraints.txt -e ".[test]" && pytest',
 )
+
+
+def blocks(language: str) -> list[str]:
+    """Everything fenced as a language."""
+    fence = rf"^```{language}\n(.*?)^```"
+    return re.findall(fence, README.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def test_python_blocks_run() -> None:
@@ -51,7 +58,7 @@ def test_the_comparison_is_what_it_prints() -> None:
 
 
 def test_the_table_of_ones_own_is_mup(tmp_path: Path) -> None:
-    (block,) = re.findall(r"^```toml\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    (block,) = (found for found in blocks("toml") if "[input]" in found)
     path = tmp_path / "own.toml"
     path.write_text(block)
     own = parametrization(path)
@@ -60,3 +67,10 @@ def test_the_table_of_ones_own_is_mup(tmp_path: Path) -> None:
         powers = (found.init_std, found.lr_adam, found.gradient)
         assert powers == (rule.init_std, rule.lr_adam, rule.gradient)
     assert own.tied_readout == MUP.tied_readout
+
+
+def test_the_check_of_a_repository_is_the_one_that_is_tried() -> None:
+    workflow = (SAMPLE / ".github/workflows/mup.yml").read_text()
+    assert workflow in blocks("yaml")
+    (block,) = (found for found in blocks("toml") if "[tool.mupfx" in found)
+    assert block in (SAMPLE / "pyproject.toml").read_text()
