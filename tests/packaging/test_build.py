@@ -23,6 +23,11 @@ def python_in(archive: Iterable[str]) -> set[str]:
     return {name for name in archive if name.endswith(".py")}
 
 
+def templates(archive: Iterable[str]) -> set[str]:
+    """Names of what pages are made of in an archive."""
+    return {name for name in archive if "/templates/" in name}
+
+
 def python_files(folder: Path) -> list[Path]:
     """Python files below a folder, links followed."""
     here = [path for path in folder.iterdir() if path.suffix == ".py"]
@@ -41,6 +46,10 @@ def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
     assert python_in(names) == modules(ROOT)
     assert "mupfx/passes/__init__.py" in names
     assert "mupfx/py.typed" in names
+    assert templates(names) == {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "mupfx" / "render").rglob("templates/*")
+    }
     assert {name.split("/")[0] for name in names} == {"mupfx", "mupfx-0.1.0.dist-info"}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mupfx.core.analysis import Analysis
+from mupfx.core.axes import ParameterRole
 from mupfx.core.plan import Plan
 from mupfx.render.analysis import parameter_table
 from mupfx.render.collapse import INDEX, NUMBER, groups
@@ -66,7 +67,10 @@ def rows(analysis: Analysis | None, plan: Plan | None, *, every_layer: bool) -> 
     """One row for every parameter that is not like another."""
     texts = {} if plan is None else {row[0]: row for row in plan_table(plan).rows}
     columns = () if plan is None else plan_table(plan).columns[2:]
-    alike = _alike(analysis, texts, columns, every_layer=every_layer)
+    names = tuple(texts or ({} if analysis is None else analysis.roles))
+    alike = ((name, (name,)) for name in names)
+    if not every_layer:
+        alike = _alike(names, analysis, plan, (texts, columns))
     found = []
     for at, (name, names) in enumerate(alike):
         text = texts.get(names[0], ("", "", *("-" for _ in columns)))
@@ -77,29 +81,34 @@ def rows(analysis: Analysis | None, plan: Plan | None, *, every_layer: bool) -> 
 
 
 def _alike(
+    names: Sequence[str],
     analysis: Analysis | None,
-    texts: Mapping[str, Texts],
-    columns: Sequence[Column],
-    *,
-    every_layer: bool,
+    plan: Plan | None,
+    numbers: tuple[Mapping[str, Texts], Sequence[Column]],
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Names that share a row, after the row's own name."""
+    texts, columns = numbers
     analysed = {} if analysis is None else {r[0]: r for r in parameter_table(analysis).rows}
-    names = tuple(texts or analysed)
-    if every_layer:
-        yield from ((name, (name,)) for name in names)
-        return
-    blank = ("",) * (2 + len(columns))
+    roles = {} if analysis is None else analysis.roles
     whole = (
-        (name, *_some(analysed.get(name)), *texts.get(name, blank)[1:]) for name in names
-    )  # fmt: skip
+        (name, *_structure(name, analysed, plan), *_numbers(name, texts, roles)) for name in names
+    )
     table = Table("", (*_NAMED, Column(""), *columns), tuple(whole))
     for row, members in groups(table):
         yield row[0], tuple(member[0] for member in members)
 
 
-def _some(row: Texts | None) -> Texts:
-    return tuple("" if row is None else row[at] for at in _ANALYSED)
+def _numbers(name: str, texts: Mapping[str, Texts], roles: Mapping[str, ParameterRole]) -> Texts:
+    """The role, and what the plan's table says beside it."""
+    return texts[name][1:] if name in texts else (str(roles[name].role),)
+
+
+def _structure(name: str, analysed: Mapping[str, Texts], plan: Plan | None) -> Texts:
+    """Shape, fans and branch, as far as they are known."""
+    if name in analysed:
+        return tuple(analysed[name][at] for at in _ANALYSED)
+    shape = plan.parameters[name].shape if plan is not None and name in plan.parameters else ()
+    return (str(shape), "", "", "")
 
 
 def _role(name: str, analysis: Analysis | None, plan: Plan | None) -> str:
