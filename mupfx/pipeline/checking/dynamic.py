@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mupfx.core.evidence import Evidence, ParameterEvidence, UseEvidence
 from mupfx.core.report import Size, Slope, Verdict
-from mupfx.core.run import Run, Seen, Use
+from mupfx.core.run import Gradient, Run, Seen, Use
 from mupfx.core.statistics import Line, holm, line, log_slope
 from mupfx.core.vocabulary import Role
 
@@ -24,6 +24,10 @@ SLOWER = 0.5
 _SUMMED = {Role.HIDDEN, Role.OUTPUT}
 RESOLVED = 0.1
 """Less of an update than this, and it is all random signs."""
+CONFIDENCE = 0.9
+"""Of intervals: one that lies inside the margin is wrong in one of twenty cases."""
+NEGLIGIBLE = 1e-6
+"""The share of all gradients' norm below which a gradient is rounding: that of a bias of keys."""
 GROWS = 0.25
 """The least exponent of what is more in larger models."""
 WHOLE = frozenset({"muon", "muon match_rms_adamw", "shampoo"})
@@ -160,13 +164,28 @@ def _row(
     values, resolved = _values(seen, sizes, statistic, whole=_whole(expected, use))
     if len(sizes) < 2 or not all(v > 0 and math.isfinite(v) for row in values for v in row):
         return None
-    rule = _match(expected.get(use.parameter, ()), use, _growth(seen[0], sizes))
+    known = () if _is_rounding(by_seed, use.parameter) else expected.get(use.parameter, ())
+    rule = _match(known, use, _growth(seen[0], sizes))
     wanted = rule.update if statistic == "update" else rule.start
     wanted = None if wanted is None else wanted - rule.after
     fit = line([math.log(s) for s in sizes], [[math.log(v) for v in row] for row in values])
     slack = 0.0 if resolved and not rule.slower else SLOWER
     low, high = (wanted or 0.0) - MARGIN - slack, (wanted or 0.0) + MARGIN
     return _Row(use, statistic, values, rule, wanted, fit, low, high)
+
+
+def _is_rounding(by_seed: BySeed, name: str) -> bool:
+    """Whether a parameter has gradients, in some run, that are nothing but rounding."""
+    return any(
+        0 < max((_share(step, name) for step in run.gradients), default=0.0) < NEGLIGIBLE
+        for rows in by_seed.values()
+        for run in rows.values()
+    )
+
+
+def _share(step: Mapping[str, Gradient], name: str) -> float:
+    total = math.hypot(*(gradient.norm for gradient in step.values()))
+    return step[name].norm / total if name in step and total else 0.0
 
 
 def _whole(expected: Mapping[str, Sequence[Expected]], use: Use) -> bool:
@@ -215,7 +234,7 @@ def _match(rules: Sequence[Expected], use: Use, growth: float | None) -> Expecte
 
 
 def _slope(row: _Row, p_value: float, axis: str) -> Slope:
-    interval = row.fit.interval(1 - LEVEL)
+    interval = row.fit.interval(CONFIDENCE)
     return Slope(
         parameter=row.use.parameter,
         use=row.use.number,

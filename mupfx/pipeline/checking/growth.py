@@ -36,7 +36,7 @@ class Grown:
 
 
 def grow(sizes: Sequence[Size], axis: str, budget: Budget, make: MakeRun, judge: Judge) -> Grown:
-    """Run until every slope is decided, or the budget is spent.
+    """Run until one slope has failed, all are decided, or the budget is spent.
 
     A run that was not finite ends it at once: more of them say no more.
     """
@@ -44,8 +44,10 @@ def grow(sizes: Sequence[Size], axis: str, budget: Budget, make: MakeRun, judge:
     runs = [make(size, seed) for seed in seeds for size in tried]
     while True:
         slopes = judge(runs)
-        undecided = any(slope.verdict is Verdict.INCONCLUSIVE for slope in slopes)
-        if not undecided or any(run.not_finite for run in runs):
+        verdicts = {slope.verdict for slope in slopes}
+        if Verdict.INCONCLUSIVE not in verdicts or Verdict.FAIL in verdicts:
+            break
+        if any(run.not_finite for run in runs):
             break
         if len(seeds) < budget.most_seeds:
             seeds.append(max(seeds) + 1)
