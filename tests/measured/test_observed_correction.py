@@ -4,7 +4,15 @@
 seven seeds. After at most two rescalings features move as wished; exponents in depth of what was
 set, predicted and as measured:
 
-CORRECTION_TABLE
+| what           | predicted | measured |
+|----------------|-----------|----------|
+| readout's std  | 1/2       | +0.66    |
+| input's rate   | -2        | -2.13    |
+| hidden rates   | -2        | -2.28    |
+| readout's rate | -1        | -1.04    |
+
+What features move for what the loss falls is not quite depth^1/2 at these depths, but depth^0.7
+(before the correction), which is what the readout makes up for.
 """
 
 from collections.abc import Mapping
@@ -74,7 +82,6 @@ PREDICTED = {"readout": 0.5, "input rate": -2, "hidden rate": -2, "readout rate"
 @pytest.mark.parametrize("name", PREDICTED)
 def test_exponents_in_depth(name: str) -> None:
     found = slope(DEPTHS, medians([[runs()[d][s][1][name] for d in DEPTHS] for s in SEEDS]))
-    print(name, found)
     assert found == pytest.approx(PREDICTED[name], abs=TOLERANCE)
 
 
@@ -83,8 +90,7 @@ def test_two_rescalings_are_enough() -> None:
     for found in runs().values():
         for done, _ in found:
             trace = [m.sensitivity for m in done.rounds]
-            print(trace)
-            assert len(trace) <= 4
+            assert len(trace) <= 3
             assert trace[-1] == pytest.approx(1, abs=0.05)
 
 
@@ -95,5 +101,4 @@ def test_without_it_features_move_more_with_depth() -> None:
         DEPTHS,
         medians([[runs()[d][s][0].before.sensitivity for d in DEPTHS] for s in SEEDS]),
     )
-    print("before", found)
     assert found > 0.3

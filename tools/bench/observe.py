@@ -1,8 +1,8 @@
 """What recording costs: a training step that is recorded beside the same step plain, in one run.
 
 The demo's GPT, AdamW. Rounds go through all variants in turn, so that whatever else the machine
-does falls on all alike; a ratio is the median over rounds of one variant's time over the plain step's in
-the same round. Memory is what the recorder holds after a step, beside what the model holds.
+does falls on all alike; a ratio is the median over rounds of one variant's time over the plain
+step's in the same round. Memory is what the recorder holds after a step.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def plain(made: Setup) -> Callable[[int], None]:
 
     def step(_: int) -> None:
         made.optimizers[0].zero_grad(set_to_none=True)
-        made.loss(made.model, made.batch).backward()
+        torch.autograd.backward(made.loss(made.model, made.batch))
         made.optimizers[0].step()
 
     return step
@@ -95,9 +95,9 @@ def main() -> None:
             start = time.perf_counter()
             step(i)
             times[name].append(time.perf_counter() - start)
-    for name, found in times.items():
-        ratios = [a / b for a, b in zip(found[2:], times["plain"][2:], strict=True)]
-        print(f"{name:24} {1e3 * statistics.median(found[2:]):8.1f} ms"
+    for name, taken in times.items():
+        ratios = [a / b for a, b in zip(taken[2:], times["plain"][2:], strict=True)]
+        print(f"{name:24} {1e3 * statistics.median(taken[2:]):8.1f} ms"
               f"   x{statistics.median(ratios):.2f}")  # fmt: skip
     for kind, size in held(recorders["coordinates and updates"]).items():
         print(f"holds {kind:22} {size:8.2f} MiB")

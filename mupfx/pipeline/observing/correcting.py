@@ -95,10 +95,10 @@ def _readout(model: nn.Module, graph: ModelGraph) -> dict[str, nn.Parameter]:
     if graph.features is None:
         raise ObserveError("this model has no last weight layer whose scale could be set")
     named = dict(model.named_parameters(remove_duplicate=False))
-    reads = [str(n.target) for n in graph.module.graph.nodes if n.op == "get_attr"]
+    reads = [n for n in graph.module.graph.nodes if n.op == "get_attr"]
     for name in graph.readout:
-        same = [other for other in reads if named.get(other) is named[name]]
-        if len(same) > 1:
+        mine = [n for n in reads if named.get(str(n.target)) is named[name]]
+        if sum(len(n.users) for n in mine) > 1:
             raise ObserveError(
                 "the readout's weight is used elsewhere, too: its scale is not the output's",
                 where=name,

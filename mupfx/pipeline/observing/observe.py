@@ -98,8 +98,9 @@ def _of_size(
         if graph is None or not holds(graph, setup.model, call):
             graph = graph_of(setup.model, call)
             _require_same(graph, setup.model, call)
-        notes += (*setup.supplied, *graph.notes)
-        rows += Recorder(graph, setup, wanted).run()
+        recorder = Recorder(graph, setup, wanted)
+        rows += recorder.run()
+        notes += (*setup.supplied, *graph.notes, *recorder.notes)
         if "gamma" in wanted.what:
             rows += predicted_gamma(graph, setup, wanted.steps[0])
     return rows
@@ -111,6 +112,11 @@ def _tell(asked: Observing, before: int, total: int, done: int, now: str) -> Non
 
 
 def _call(setup: Setup) -> Call:
+    if not (setup.args or setup.kwargs):
+        raise ObserveError(
+            "the loss never calls the model itself, so there is nothing to observe",
+            hint="call the model in the loss: loss = lambda model, batch: f(model(batch))",
+        )
     return Call(setup.args, setup.kwargs)
 
 

@@ -1,6 +1,7 @@
 """Train one setup, and write down what is seen on the way, one row a number."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -9,7 +10,6 @@ from torch import Tensor, fx, nn
 
 from mupfx.core.observed import Row
 from mupfx.core.setup import Setup
-from mupfx.errors import ModelError
 from mupfx.observables import diversity, feature_speed, tangent
 from mupfx.observables.coordinates import Coordinates
 from mupfx.observables.feature_speed import Behind, Kept, Speed, Step
@@ -17,6 +17,8 @@ from mupfx.observables.graph import ModelGraph, Run, Several, first_names, value
 from mupfx.observables.tangent import Moment
 from mupfx.passes.frontends.values import signature_of
 
+DOUBT = 0.005
+"""How far rounding may bring the two sides of the formula apart, in half precision, too."""
 WHOLE = ("output", "feature")
 """Values of the whole model, of which size and change have rows of their own."""
 
@@ -46,6 +48,8 @@ class Recorder:
         self.model = setup.model
         self.names = first_names(self.model)
         self.rows: list[Row] = []
+        self.notes: list[str] = []
+        """What could not be taken, and why."""
         self.kernel: Tensor | None = None
         start = values_of(self.model) if "updates" in wanted.what else {}
         own = {n: v.detach().clone() for n, v in start.items() if n in self.names}
@@ -90,11 +94,7 @@ class Recorder:
         stand, called = stand_in(self.model, self.graph, watch)
         with torch.set_grad_enabled(update):
             loss = self.setup.loss(stand, self.setup.batch)
-        if not called:
-            raise ModelError(
-                "the loss never calls the model itself, so there is nothing to observe",
-                hint="call the model in the loss: loss = lambda model, batch: f(model(batch))",
-            )
+        assert called, "the loss called the model once before"
         self._add(step, "", "loss", float(loss.detach()))
         self._coordinates(step)
         self._seldom(step, called, random)
@@ -130,7 +130,8 @@ class Recorder:
 
     def _seldom(self, step: int, called: Mapping[str, Any], random: Tensor) -> None:
         if self.wanted.at(step, "ntk"):
-            self._kernel(step, self._moment(called, random))
+            with self._or_noted("the tangent kernel"):
+                self._kernel(step, self._moment(called, random))
         if self.wanted.at(step, "diversity"):
             for i, stream in enumerate(self.graph.streams):
                 self._diversity(step, f"s{i}", stream)
@@ -174,7 +175,17 @@ class Recorder:
         self._update()
         moved = {n: p.detach() - before[n] for n, p in named.items() if p.requires_grad}
         made = Step(before, self.names, gradients, moved, called, random)
-        self._speeds(step, behind, made, float(loss.detach()))
+        with self._or_noted("the speed of features"):
+            self._speeds(step, behind, made, float(loss.detach()))
+
+    @contextmanager
+    def _or_noted(self, what: str) -> Iterator[None]:
+        """Some ops have no derivative of this kind: custom ones, mostly."""
+        try:
+            yield
+        except RuntimeError as error:  # torch's, of every op that lacks one
+            reason = str(error).strip().partition("\n")[0]
+            self.notes.append(f"{what} is not told, an op cannot be differentiated so: {reason}")
 
     def _speeds(self, step: int, behind: Mapping[fx.Node, Behind], made: Step, loss: float) -> None:
         decay = -sum(
@@ -182,12 +193,25 @@ class Recorder:
             for n in made.gradients
         )
         self._add(step, "", "loss_decay", decay)
-        for speed in feature_speed.speeds(self.graph, behind, made):
+        found = feature_speed.speeds(self.graph, behind, made)
+        self._doubt(found)
+        for speed in found:
             if "feature_speed" in self.wanted.what:
                 for name, value in feature_speed.quantities(speed):
                     self._of_node(step, speed.node, name, value)
             if speed.node is self.graph.features:
                 self._features(step, speed, decay / loss if loss else float("nan"))
+
+    def _doubt(self, found: Iterable[Speed]) -> None:
+        """Both sides of the formula are the same, unless an op's derivatives are not."""
+        for speed in found:
+            off = abs(speed.formula / speed.speed - 1) if speed.speed else 0.0
+            if off > DOUBT:
+                self.notes.append(
+                    f"the two sides of the feature speed formula are {off:.1%} apart at "
+                    f"{speed.node}: an op before it has other derivatives forwards than backwards"
+                )
+                return
 
     def _features(self, step: int, speed: Speed, relative_decay: float) -> None:
         self._add(step, "", "feature_speed", speed.speed)

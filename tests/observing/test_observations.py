@@ -1,0 +1,130 @@
+"""The table of observations: rows, files, exponents, and what is said of a wrong question."""
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from inline_snapshot import snapshot
+from torch import nn
+
+import mupfx
+from mupfx.core.observed import Row
+from mupfx.errors import MupfxError
+from mupfx.observables.observations import Observations
+
+
+def rows(value: Callable[[int, int], float]) -> Observations:
+    found = [
+        Row(width, None, seed, step, "", op, "", "rms", value(width, seed) if step else 1.0)
+        for width in (64, 128, 256)
+        for seed in (0, 1)
+        for step in (0, 4)
+        for op in ("", "linear")
+    ]
+    return Observations("net", tuple(found))
+
+
+def test_exponents() -> None:
+    seen = rows(lambda width, seed: 3 * width ** (0.5 + 0.1 * seed))
+    whole, op = seen.slopes("rms")
+    assert (whole.op, op.op) == ("", "linear")
+    assert whole.slopes == pytest.approx((0.5, 0.6))
+    assert whole.mean == pytest.approx(0.55)
+    assert whole.interval == pytest.approx((0.55 - 12.706 * 0.05, 0.55 + 12.706 * 0.05), rel=1e-3)
+    assert whole.intervals[0] == pytest.approx((0.5, 0.5))
+    assert seen.slope("rms", step=0).mean == pytest.approx(0)
+
+
+def test_one_seed_has_the_interval_of_its_fit() -> None:
+    seen = rows(lambda width, _: width + 10.0 * math.sin(width)).where(seed=0)
+    found = seen.slope("rms")
+    assert found.interval == found.intervals[0]
+    assert found.interval[0] < found.mean < found.interval[1]
+
+
+def test_what_some_sizes_lack_has_no_exponent() -> None:
+    seen = rows(lambda width, _: float(width))
+    some = Observations("net", tuple(r for r in seen.rows if (r.op, r.width) != ("linear", 64)))
+    assert [e.op for e in some.slopes("rms")] == [""]
+
+
+def test_files(tmp_path: Path) -> None:
+    seen = rows(lambda width, _: float(width))
+    seen.to_csv(tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="") as file:
+        read = list(csv.DictReader(file))
+    assert len(read) == len(seen.rows)
+    assert read[1] | {"value": ""} == snapshot(
+        {
+            "width": "64",
+            "depth": "",
+            "seed": "0",
+            "step": "0",
+            "block": "",
+            "op": "linear",
+            "parameter": "",
+            "quantity": "rms",
+            "value": "",
+        }
+    )
+    table = seen.table()
+    assert isinstance(table, pd.DataFrame)
+    assert table["value"].tolist() == [row.value for row in seen.rows]
+    assert table["depth"].isna().all()
+    assert table["width"].dtype == "Int64"
+
+
+def test_without_pandas_a_table_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    table = rows(lambda width, _: float(width)).table()
+    assert isinstance(table, list)
+    assert table[0]["width"] == 64
+
+
+def said(call: Callable[[], object]) -> str:
+    with pytest.raises(MupfxError) as caught:
+        call()
+    return str(caught.value)
+
+
+def test_messages() -> None:
+    seen = rows(lambda width, _: float(width))
+    assert said(lambda: seen.slopes("rmss")) == snapshot("""\
+`rmss` was not observed
+  expected: rms
+  hint: did you mean `rms`?\
+""")
+    assert said(lambda: seen.slopes("rms", "depth")) == snapshot("""\
+`rms` has no exponent in depth at step 4
+  expected: positive values at two or more depths\
+""")
+    assert said(lambda: seen.where(widht=3)) == snapshot("""\
+rows have no `widht`
+  expected: width, depth, seed, step, block, op, parameter, quantity, value\
+""")
+    net = nn.Linear(3, 1)
+    assert said(lambda: mupfx.observe(net, torch.ones(1, 3), what="ntkk")) == snapshot("""\
+`ntkk` is nothing that can be observed
+  expected: coordinates, updates, output, ntk, feature_speed, diversity, richness, gamma
+  hint: did you mean `ntk`?\
+""")
+    assert said(lambda: mupfx.observe(net, torch.ones(1, 3), widths=[4])) == snapshot("""\
+one model has one width
+  expected: a factory, to be called with every size
+  hint: mupfx.observe(lambda width: Model(width), ...)\
+""")
+    assert said(
+        lambda: mupfx.observe(
+            net,
+            torch.ones(1, 3),
+            lambda m, x: next(m.parameters()).sum() + x.sum(),
+            optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=0.1),
+        )
+    ) == snapshot("""\
+the loss never calls the model itself, so there is nothing to observe
+  hint: call the model in the loss: loss = lambda model, batch: f(model(batch))\
+""")
