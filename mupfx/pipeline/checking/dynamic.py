@@ -14,6 +14,7 @@ from mupfx.core.report import Size, Slope, Verdict
 from mupfx.core.run import Gradient, Run, Seen, Use
 from mupfx.core.statistics import Line, holm, line, log_slope
 from mupfx.core.vocabulary import Role
+from mupfx.tables.optimizers import FAMILIES
 
 MARGIN = 0.25
 """Exponents closer than this are the same."""
@@ -21,6 +22,8 @@ LEVEL = 0.05
 """Of all tests of a check together."""
 SLOWER = 0.5
 """How much slower than expected some updates grow at first, in exponents."""
+CONTRACTS = 0.1
+"""The least difference of exponents of fan-in and fan-out."""
 _SUMMED = {Role.HIDDEN, Role.OUTPUT}
 RESOLVED = 0.1
 """Less of an update than this, and it is all random signs."""
@@ -70,8 +73,31 @@ def _expected(evidence: Evidence, parameter: ParameterEvidence, use: UseEvidence
         update=log_slope(sizes, use.update) + _of_site(evidence, parameter, use),
         after=log_slope(sizes, use.after),
         sums=sums if evidence.axis == "width" else None,
+        slower=_contracts(evidence, sizes) or _follows_gradient(parameter.family),
         whole=parameter.adjusts or parameter.family in WHOLE,
         start=None if known is None or parameter.free else known + inside,
+    )
+
+
+def _follows_gradient(family: str | None) -> bool:
+    """Whether an optimizer's steps are as large as gradients are.
+
+    These may be smaller at first than in the limit: those of queries and keys are, until attention
+    has moved away from its mean, and those of gates. Steps of one size do not show it.
+    """
+    return family in FAMILIES and FAMILIES[family].lr.gradient != 0
+
+
+def _contracts(evidence: Evidence, sizes: Sequence[int]) -> bool:
+    """Whether some weight's fan-out grows more slowly than its fan-in.
+
+    It starts smaller than others, so that its update does not grow; until it has moved, what
+    follows it is smaller in larger models.
+    """
+    return any(
+        log_slope(sizes, p.fan_out) < log_slope(sizes, p.fan_in) - CONTRACTS
+        for p in evidence.parameters.values()
+        if p.role is Role.HIDDEN and evidence.axis == "width"
     )
 
 
