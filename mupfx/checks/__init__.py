@@ -16,8 +16,8 @@ from types import MappingProxyType, ModuleType
 from mupfx.core.rule import SECTIONS, Rule
 from mupfx.errors import TargetError, did_you_mean
 
-CODE = re.compile(r"MUP\d{3}", re.IGNORECASE)
-"""What a code looks like, in either case."""
+CODE = re.compile(r"MUP[-_ ]?\d+", re.IGNORECASE)
+"""What somebody types who means a code."""
 _MODULE = re.compile(r"mup\d{3}_\w+")
 _HEADING = re.compile(rf"^({'|'.join(SECTIONS)}):[ \t]*\n", re.MULTILINE)
 
@@ -39,17 +39,23 @@ def rules() -> Mapping[str, Rule]:
     return MappingProxyType(found)
 
 
-def rule(code: str) -> Rule:
-    """One rule, its code in either case.
+def rule(word: str) -> Rule:
+    """One rule by its code, in either case, or by its name.
 
     Raises:
-        TargetError: There is none of that code.
+        TargetError: There is none.
     """
-    known = rules()
-    if code.upper() not in known:
-        hint = did_you_mean(code.upper(), known) or "mupfx explain rules"
-        raise TargetError(f"there is no rule `{code}`", hint=hint)
-    return known[code.upper()]
+    known = {key: found for code, found in rules().items() for key in (code, found.name.upper())}
+    if word.upper() not in known:
+        likely = did_you_mean(word.upper(), rules())
+        raise TargetError(f"there is no rule `{word}`", hint=likely or "mupfx explain rules")
+    return known[word.upper()]
+
+
+def is_rule(word: str) -> bool:
+    """Whether somebody who types this means a rule, known or not."""
+    names = {found.name for found in rules().values()}
+    return CODE.fullmatch(word) is not None or word.lower() in names
 
 
 def _rule(module: ModuleType) -> Rule:

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from mupfx.checks import CODE, rule, rules
+from mupfx import checks
+from mupfx.checks import rule, rules
 from mupfx.commands.subject import Subject, Wish
 from mupfx.commands.terminal import write, write_json
 from mupfx.core.plan import Plan
@@ -64,7 +65,7 @@ def explain_table(name: str | None, *, as_json: bool) -> None:
 
 def is_rule(word: str) -> bool:
     """Whether a word asks for a rule of ``mupfx check``, or for all."""
-    return word.lower() == RULES or CODE.fullmatch(word) is not None
+    return word.lower() == RULES or checks.is_rule(word)
 
 
 def explain_rule(word: str, *, as_json: bool) -> None:

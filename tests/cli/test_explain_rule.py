@@ -13,7 +13,7 @@ def test_a_rule_is_printed_with_all_sections() -> None:
     assert [line for line in lines if line in SECTIONS] == list(SECTIONS)
 
 
-@pytest.mark.parametrize("code", ["MUP001", "mup001"])
+@pytest.mark.parametrize("code", ["MUP001", "mup001", "hidden-init"])
 def test_a_rule_as_data(code: str) -> None:
     found = data("explain", code)
     assert found["code"] == "MUP001"
@@ -27,6 +27,11 @@ def test_the_list_of_rules() -> None:
     assert [rule["code"] for rule in data("explain", "rules")] == list(rules())
 
 
-def test_an_unknown_rule_is_an_error_of_usage() -> None:
-    said = refused("explain", "mup999", code=3)
-    assert said.startswith("TargetError: there is no rule `mup999`\n  hint: ")
+@pytest.mark.parametrize("word", ["mup999", "MUP0001", "mup-3"])
+def test_an_unknown_rule_is_an_error_of_usage(word: str) -> None:
+    said = refused("explain", word, code=3)
+    assert said.startswith(f"TargetError: there is no rule `{word}`\n  hint: ")
+
+
+def test_the_likely_one_is_named() -> None:
+    assert "did you mean `MUP001`" in refused("explain", "MUP0001", code=3)
