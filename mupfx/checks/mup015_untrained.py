@@ -33,9 +33,9 @@ TITLE = "parameters that no optimizer trains, or that are trained twice"
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     """A finding for every parameter that is not in exactly one group."""
-    if not any(parameter.in_optimizer for parameter in evidence.parameters.values()):
-        if any(parameter.trained for parameter in evidence.parameters.values()):
-            yield _nothing(evidence)
+    parameters = evidence.parameters.values()
+    if any(p.trained for p in parameters) and not any(p.in_optimizer for p in parameters):
+        yield _nothing(evidence)
         return
     for parameter in evidence.parameters.values():
         if parameter.name not in evidence.unreached:

@@ -152,9 +152,7 @@ class _Look:
             self._read(axis, sizes, seen)
         seen.findings = tuple(self._read_findings(seen.evidence))
         if options.dynamic:
-            seen.grown = {
-                found.axis: self._train(found, failed=seen.failed) for found in seen.evidence
-            }
+            self._train_all(seen)
         return seen
 
     def _read(self, axis: str, sizes: Sequence[Size], seen: Seen) -> None:

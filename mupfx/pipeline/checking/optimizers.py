@@ -50,9 +50,10 @@ def supply_optimizer(
             conversion.plan, module.named_parameters(), AdamW, settings, alone=False
         )
         return (construct(AdamW, groups, settings),), "the optimizer is mupfx.optimizer(AdamW, ...)"
-    groups = build_groups(
-        _plan(model, args, kwargs, smallest, table), model.named_parameters(), AdamW, settings
-    )
+    plan = _plan(model, args, kwargs, smallest, table)
+    known = {*plan.parameters, *plan.aliases}
+    reached = [(name, p) for name, p in model.named_parameters() if name in known]
+    groups = build_groups(plan, reached, AdamW, settings)
     plain = [{key: value for key, value in group.items() if key != "mupfx"} for group in groups]
     return (
         AdamW(plain, lr=LEARNING_RATE),
