@@ -3,7 +3,8 @@
 What:
     All numbers of a weight deviate as one multiplier too many makes them: its std and its learning
     rate are scaled, and what it makes is scaled again. Or an optimizer that follows a matrix's
-    shape itself, such as Muon, is given a learning rate that falls with the shape as well.
+    shape itself, such as Muon, is given a learning rate that falls with the shape as well. Or a
+    constant follows width where no table has a multiplier, and no weight makes up for it.
 Why:
     Either way of scaling is right; both together make the weight vanish with width.
 
@@ -18,7 +19,7 @@ Reference:
 
 from collections.abc import Iterator
 
-from mupfx.checks.faults import Fault, correction, finding, judged_multipliers
+from mupfx.checks.faults import CLOSE, Fault, correction, finding, judged_multipliers, spelled
 from mupfx.core.evidence import RATE, Evidence
 from mupfx.core.finding import Finding
 
@@ -37,3 +38,17 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             follows = f"{parameter.family} follows the shape by itself, and its updates vanish"
             hint = f"multiply its learning rate by {correction(measure, evidence.axis)}"
         yield finding(evidence, CODE, parameter, what, measure, follows, hint)
+    for constant in evidence.constants:
+        if abs(constant.over) > CLOSE:
+            yield Finding(
+                CODE,
+                constant.node,
+                f"a constant in the code follows {evidence.axis} as n^"
+                f"{spelled(constant.exponent or 0.0)}; no table has a multiplier here, and no "
+                f"weight makes up for n^{spelled(constant.over)} of it",
+                measured=constant.exponent,
+                expected=0.0,
+                place=constant.place,
+                hint=f"take {evidence.axis} out of this constant",
+                axis=evidence.axis,
+            )

@@ -164,6 +164,8 @@ class ConstantEvidence:
     """Parameters that it was counted to."""
     vanishes: bool = False
     """What it multiplies goes into norms alone."""
+    over: float = 0.0
+    """What is left of its exponent that no weight can carry."""
 
 
 @dataclass(frozen=True, slots=True)

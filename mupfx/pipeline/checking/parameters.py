@@ -106,10 +106,8 @@ def _measure(
 def _uses(subject: Subject, name: str, gauge: Mapping[str, float]) -> Iterator[UseEvidence]:
     last = subject.last
     role, row = last.analysis.roles[name], last.rows[name]
-    nodes = {node.name: node for node in last.analysis.program.graph.nodes}
-    order = {node: i for i, node in enumerate(nodes)}
-    for kind, use in sorted(role.uses, key=lambda u: order.get(u[1].node, -1)):
-        node = nodes.get(use.node)
+    for kind, use in sorted(role.uses, key=lambda u: subject.order.get(u[1].node, -1)):
+        node = subject.nodes.get(use.node)
         if node is None:
             continue
         ratios = last.analysis.ratios
@@ -139,10 +137,9 @@ def constants_of(subject: Subject, name: str, power: float) -> Iterator[str]:
     if abs(power) < CLOSE:
         return
     scales = subject.last.scales
-    nodes = {node.name: node for node in subject.last.analysis.program.graph.nodes}
     used = {use.node for _, use in subject.last.analysis.roles[name].uses}
     for constant in scales.constants:
         form = scales.forms.get(constant.node, {})
-        reads = {user.name for user in nodes[constant.node].users}
+        reads = {user.name for user in subject.nodes[constant.node].users}
         if name in form or reads & used:
             yield constant.node

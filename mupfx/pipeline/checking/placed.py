@@ -14,7 +14,6 @@ from mupfx.pipeline.checking.subject import Subject
 def site_evidence(subject: Subject, gauge: Mapping[str, float]) -> Iterator[SiteEvidence]:
     """Every site, with what is off once weights that make up for it are counted."""
     last = subject.last
-    nodes = {node.name: node for node in last.analysis.program.graph.nodes}
     differing = {constant.node for constant in last.scales.constants}
     for wanted in last.sites:
         site = wanted.site
@@ -28,7 +27,7 @@ def site_evidence(subject: Subject, gauge: Mapping[str, float]) -> Iterator[Site
             name=site.name,
             kind=site.kind,
             node=site.node,
-            place=source_place(nodes[mine[0] if len(mine) == 1 else site.node]),
+            place=source_place(subject.nodes[mine[0] if len(mine) == 1 else site.node]),
             values=tuple(r**measured for r in subject.ratios),
             measured=measured,
             expected=expected,
@@ -52,23 +51,21 @@ def _log(value: float, ratio: float) -> float:
 def constant_evidence(subject: Subject, gauge: Mapping[str, float]) -> Iterator[ConstantEvidence]:
     """Every constant that differs between sizes and that no site counts."""
     last = subject.last
-    nodes = {node.name: node for node in last.analysis.program.graph.nodes}
-    counted = {n for w in last.sites for n in w.site.constants}
+    counted = {n for w in last.sites for n in (*w.site.constants, w.site.node)}
+    moved = {name: gauge.get(name, 0.0) for name in last.rows}
+    carried = {n: set(constants_of(subject, n, power)) for n, power in moved.items() if power}
     for constant in last.scales.constants:
         if constant.node in counted:
             continue
         power = constant.ratio / math.log(last.ratio)
         over = gauge.get(f"{FAULT}{constant.node}", 0.0)
-        near = [
-            name
-            for name in last.rows
-            if constant.node in constants_of(subject, name, gauge.get(name, 0.0))
-        ]
+        near = [name for name, nodes in carried.items() if constant.node in nodes]
         yield ConstantEvidence(
             node=constant.node,
-            place=source_place(nodes[constant.node]),
+            place=source_place(subject.nodes[constant.node]),
             values=tuple(r**power for r in subject.ratios),
             exponent=power,
             carried=tuple(near),
             vanishes=not near and abs(over) < CLOSE,
+            over=over,
         )

@@ -1,6 +1,10 @@
 """All sizes of one axis, read and analysed: what evidence is made from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+
+from torch import fx
 
 from mupfx.core.evidence import Values
 from mupfx.core.parametrization import Parametrization
@@ -18,6 +22,16 @@ class Subject:
     table: Parametrization
     readings: tuple[Reading, ...]
     found: tuple[Analysed, ...]
+
+    @cached_property
+    def nodes(self) -> Mapping[str, fx.Node]:
+        """Of the largest size's graph, in its order."""
+        return {node.name: node for node in self.last.analysis.program.graph.nodes}
+
+    @cached_property
+    def order(self) -> Mapping[str, int]:
+        """Which of them each is."""
+        return {name: i for i, name in enumerate(self.nodes)}
 
     @property
     def last(self) -> Analysed:
