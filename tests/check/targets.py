@@ -15,12 +15,12 @@ BASE = 16
 
 def net(width: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Linear(8, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 4)
+        nn.Linear(8, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 16)
     )
 
 
 def batch() -> tuple[Tensor, Tensor]:
-    return torch.randn(16, 8), torch.randint(4, (16,))
+    return torch.randn(16, 8), torch.randint(16, (16,))
 
 
 def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -46,9 +46,10 @@ def standard(width: int, seed: int = 0) -> Made:
 
 def forgotten(width: int) -> Made:
     """A hidden weight is in no group."""
-    model, _, data, taught = good(width)
-    left = [p for name, p in model.named_parameters() if name != "2.weight"]
-    return model, torch.optim.AdamW(left, lr=2**-8), data, taught
+    made = good(width)
+    for group in made[1].param_groups:
+        group["params"] = [p for p in group["params"] if p is not made[0].get_parameter("2.weight")]
+    return made
 
 
 def twice(width: int) -> dict[str, Any]:
