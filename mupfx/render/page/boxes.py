@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from mupfx.render.page.captions import TIMES, Caption, Captions, Line
 from mupfx.render.page.cells import Kind
 from mupfx.render.page.classes import Chip
-from mupfx.render.page.placing import Placed, Point, Size, place
+from mupfx.render.page.placing import Doors, Placed, Point, Size, place
 from mupfx.render.page.tree import Vertex
 
 _CHARACTER = 6.7
@@ -62,6 +62,7 @@ class Box:
     """Paths, as SVG writes them."""
     origin: Point = (0.0, 0.0)
     """Where the curves' own coordinates begin."""
+    doors: Doors = (0.0, 0.0)
 
 
 def picture(whole: Vertex, captions: Captions) -> Box:
@@ -77,6 +78,8 @@ class _Inside:
     children: tuple[Box, ...]
     curves: tuple[str, ...]
     size: Size
+    doors: Doors | None
+    """Where its ports are; None where it has none."""
 
 
 def _inside(vertex: Vertex, captions: Captions, around: str) -> _Inside:
@@ -87,14 +90,16 @@ def _inside(vertex: Vertex, captions: Captions, around: str) -> _Inside:
     edges += [(1 + a, 1 + b) for a, b in vertex.edges]
     edges += [(1 + at, last) for at in vertex.exits]
     sizes = [(1.0, 0.0), *((box.width, box.height) for box in boxes), (1.0, 0.0)]
+    doors = [(0.5, 0.5), *(box.doors for box in boxes), (0.5, 0.5)]
     if not vertex.entries and not vertex.exits:
-        placed = place(sizes[1:-1], [(a - 1, b - 1) for a, b in edges])
-        corners = placed.corners
+        placed = place(sizes[1:-1], [(a - 1, b - 1) for a, b in edges], doors[1:-1])
+        corners, ports = placed.corners, None
     else:
-        placed = place(sizes, edges)
+        placed = place(sizes, edges, doors)
         corners = placed.corners[1:-1]
+        ports = placed.corners[0][0] + 0.5, placed.corners[-1][0] + 0.5
     children = tuple(_moved(box, at) for box, at in zip(boxes, corners, strict=True))
-    return _Inside(children, _curves(placed), placed.size)
+    return _Inside(children, _curves(placed), placed.size, ports)
 
 
 def _box(vertex: Vertex, captions: Captions, around: str) -> Box:
@@ -120,18 +125,21 @@ def _shell(inside: _Inside, at: Point, words: tuple[str, str, str, str], times: 
     shift = (width - inside.size[0]) / 2
     children = tuple(_moved(child, (child.x + shift, child.y + top)) for child in inside.children)
     height = inside.size[1] + top + (left and _BORDER / 2)
+    enter, leave = inside.doors or (inside.size[0] / 2,) * 2
     return Box(
         *(0, 0, width, height, title, whole, tag, style),
         times=times,
         children=children,
         curves=inside.curves,
         origin=(shift, top),
+        doors=(enter + shift, leave + shift),
     )
 
 
 def _cell(caption: Caption, *, round_: bool) -> Box:
     if round_:
-        return Box(0, 0, _ADD, _ADD, caption.title, caption.whole, "", caption.style)
+        words = caption.title, caption.whole, "", caption.style
+        return Box(0, 0, _ADD, _ADD, *words, doors=(_ADD / 2, _ADD / 2))
     lines = tuple(
         _line(line, _TITLE + 4 + _LINE * (at + 0.5)) for at, line in enumerate(caption.lines)
     )
@@ -139,7 +147,8 @@ def _cell(caption: Caption, *, round_: bool) -> Box:
     width = max(_NARROWEST, title + 2 * _PAD, *(_extent(line) + 2 * _PAD for line in lines))
     height = _TITLE + 4 + _LINE * len(lines) + (4 if lines else 0)
     words = caption.title, caption.whole, caption.tag, caption.style
-    return Box(0, 0, width, height, *words, caption.row, 1, lines)
+    doors = width / 2, width / 2
+    return Box(0, 0, width, height, *words, caption.row, 1, lines, doors=doors)
 
 
 def _line(line: Line, y: float) -> PlacedLine:

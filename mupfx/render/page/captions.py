@@ -3,10 +3,12 @@
 In the box ``blocks.{0,1}``, the parameter ``blocks.{0,1}.mlp.0.weight`` is called ``mlp.0``.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mupfx.core.analysis import Analysis
+from mupfx.core.axes import Use
 from mupfx.core.plan import Plan
 from mupfx.core.vocabulary import Role
 from mupfx.render.page.cells import Cell, Kind
@@ -17,6 +19,7 @@ from mupfx.render.plan import number, std_factor
 TIMES = "\N{MULTIPLICATION SIGN}"
 _MOST = 34
 """Characters of a line."""
+_DOT = re.compile(r"\.(?!\.)(?<!\.\.)")
 _TITLES = {Kind.ADD: "+", Kind.START: "+", Kind.OUTPUT: "output"}
 _WHOLE = {Kind.ADD: "residual add", Kind.START: "start of the residual stream"}
 _ORDER = (Role.HIDDEN, Role.OUTPUT, Role.INPUT, Role.VECTOR, Role.SCALAR)
@@ -71,7 +74,7 @@ class Captions:
         own = within(common(rows), around)
         if own:
             return short(own)
-        heads = list(dict.fromkeys(within(name, around).partition(".")[0] for name in rows))
+        heads = list(dict.fromkeys(dotted(within(name, around))[0] for name in rows))
         return short(", ".join(heads))
 
     def common(self, names: Sequence[str]) -> str:
@@ -79,24 +82,30 @@ class Captions:
         return common([self.row_of[name].name for name in names])
 
     def _weights(self, cell: Cell, around: str) -> Caption:
-        roles = self.analysis.roles
-        main = min(cell.parameters, key=lambda name: _ORDER.index(roles[name].role))
-        found = roles[main]
+        uses = {name: self._use(name, cell.node) for name in cell.parameters}
+        main = min(cell.parameters, key=lambda name: _ORDER.index(uses[name][0]))
+        role, use = uses[main]
+        axes = self.analysis.roles[main].axes
         whole = common([self.row_of[name].name for name in cell.parameters])
-        title = within(whole, around) or whole.rpartition(".")[2]
+        title = within(whole, around) or dotted(whole)[-1]
         lines = [
-            Line(word, tuple(c for dim in dims for c in self.classes.axis(found.axes[dim])))
-            for word, dims in (("in", found.fan_in), ("out", found.fan_out))
+            Line(word, tuple(c for dim in dims for c in self.classes.axis(axes[dim])))
+            for word, dims in (("in", use.fan_in or use.index), ("out", use.fan_out))
             if dims
         ]
-        if found.role in {Role.VECTOR, Role.SCALAR}:
-            every = tuple(c for axis in found.axes for c in self.classes.axis(axis))
+        if role in {Role.VECTOR, Role.SCALAR}:
+            every = tuple(c for axis in axes for c in self.classes.axis(axis))
             lines = [Line("along", every)] if every else []
-        others = [name.rpartition(".")[2] for name in cell.parameters if name != main]
+        others = [dotted(name)[-1] for name in cell.parameters if name != main]
         lines += [Line(text) for text in (self._factors(main), self._others(others)) if text]
         names = ", ".join(self.row_of[name].name for name in cell.parameters)
-        role = str(found.role)
-        return Caption(short(title), names, role, role, tuple(lines), self.row_of[main].key)
+        row = self.row_of[main].key
+        return Caption(short(title), names, str(role), str(role), tuple(lines), row)
+
+    def _use(self, name: str, node: str) -> tuple[Role, Use]:
+        """What a parameter is at one node: a tied one is an input here and an output there."""
+        uses = self.analysis.roles[name].uses
+        return next((role, use) for role, use in uses if use.node == node)
 
     def _factors(self, name: str) -> str:
         planned = None if self.plan is None else self.plan.parameters.get(name)
@@ -129,7 +138,7 @@ def common(names: Iterable[str]) -> str:
     >>> common(["mlp.0.weight", "mlp.0.bias"]), common(["head.weight"]), common(["scale"])
     ('mlp.0', 'head', 'scale')
     """
-    split = [name.split(".") for name in names]
+    split = [dotted(name) for name in names]
     if len(split) == 1:
         return ".".join(split[0][:-1] or split[0])
     shared = []
@@ -138,6 +147,15 @@ def common(names: Iterable[str]) -> str:
             break
         shared.append(parts[0])
     return ".".join(shared)
+
+
+def dotted(name: str) -> list[str]:
+    """The parts of a name; a range of layers is one.
+
+    >>> dotted("blocks.{0..5}.weight")
+    ['blocks', '{0..5}', 'weight']
+    """
+    return _DOT.split(name)
 
 
 def within(name: str, around: str) -> str:
@@ -155,7 +173,7 @@ def short(text: str) -> str:
     """A text that fits, with its middle left out.
 
     >>> short("encoder.layers.0.a_module_of_a_long_name.projection")
-    'encoder.layers.0.…name.projection'
+    'encoder.layers.0…_name.projection'
     """
     if len(text) <= _MOST:
         return text

@@ -1,6 +1,5 @@
 """From facts to the text of the page."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +12,7 @@ from mupfx.render.document import Document, Lines, Table
 from mupfx.render.explain import explain_document
 from mupfx.render.factors import axis
 from mupfx.render.page.boxes import Box, picture
-from mupfx.render.page.captions import Captions
+from mupfx.render.page.captions import Captions, dotted
 from mupfx.render.page.classes import Chip, Classes, classes
 from mupfx.render.page.facts import Facts
 from mupfx.render.page.measured import Checked, checked
@@ -23,8 +22,6 @@ from mupfx.render.page.swept import Swept, swept
 from mupfx.render.page.tree import tree
 from mupfx.render.svg import DARK, STYLE
 
-_DOT = re.compile(r"\.(?!\.)(?<!\.\.)")
-"""Between the parts of a name, not within ``{0..5}``."""
 Dimension = tuple[Chip, ...] | str
 """Its factors; or its size, where no graph was traced."""
 
@@ -119,7 +116,7 @@ def _environment() -> Environment:
 
 def _breaks(name: str) -> Markup:
     """A name that may go on in the next line after a dot."""
-    return Markup(".<wbr>").join(_DOT.split(name))
+    return Markup(".<wbr>").join(dotted(name))
 
 
 def _numbers(facts: Facts) -> tuple[tuple[str, str], ...]:

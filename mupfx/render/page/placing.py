@@ -11,6 +11,8 @@ from mupfx.render.page.layers import Edge, Layers, arrange
 
 Size = tuple[float, float]
 Point = tuple[float, float]
+Doors = tuple[float, float]
+"""Where edges enter a box at its top, and leave it at its bottom."""
 
 GAP_X = 18.0
 GAP_Y = 26.0
@@ -32,8 +34,16 @@ class Placed:
     size: Size
 
 
-def place(sizes: Sequence[Size], edges: Sequence[Edge]) -> Placed:
-    """Lay boxes out from top to bottom."""
+def place(
+    sizes: Sequence[Size], edges: Sequence[Edge], doors: Sequence[Doors] | None = None
+) -> Placed:
+    """Lay boxes out from top to bottom.
+
+    Args:
+        sizes: Width and height of each.
+        edges: From an earlier box to a later one.
+        doors: Where edges enter and leave each box, from its left; else in its middle.
+    """
     layers = arrange(len(sizes), edges)
     count = 1 + max((v for row in layers.rows for v in row), default=-1)
     boxes = [*sizes, *[(_LANE, 0.0)] * (count - len(sizes))]
@@ -45,7 +55,7 @@ def place(sizes: Sequence[Size], edges: Sequence[Edge]) -> Placed:
         (centres[v] - w / 2, tops[v] + (heights[v] - h) / 2) for v, (w, h) in enumerate(sizes)
     )
     routes = {
-        edge: _route(path, centres, corners, (boxes, tops, heights))
+        edge: _route(path, centres, _ends(path, corners, sizes, doors), (tops, heights))
         for edge, path in layers.paths.items()
     }
     width = max((centres[v] + boxes[v][0] / 2 for v in range(count)), default=0.0)
@@ -68,16 +78,29 @@ def _tops(layers: Layers, boxes: Sequence[Size]) -> tuple[dict[int, float], dict
 def _route(
     path: Sequence[int],
     centres: Sequence[float],
-    corners: Sequence[Point],
-    rows: tuple[Sequence[Size], Mapping[int, float], Mapping[int, float]],
+    ends: tuple[Point, Point],
+    rows: tuple[Mapping[int, float], Mapping[int, float]],
 ) -> tuple[Point, ...]:
-    """From the bottom of the first, straight through the rows between, to the top of the last."""
-    boxes, tops, heights = rows
-    first, *between, last = path
-    points = [(centres[first], corners[first][1] + boxes[first][1])]
-    for v in between:
+    """From end to end, straight through the rows between."""
+    tops, heights = rows
+    points = [ends[0]]
+    for v in path[1:-1]:
         points += [(centres[v], tops[v]), (centres[v], tops[v] + heights[v])]
-    return (*points, (centres[last], corners[last][1]))
+    return (*points, ends[1])
+
+
+def _ends(
+    path: Sequence[int],
+    corners: Sequence[Point],
+    sizes: Sequence[Size],
+    doors: Sequence[Doors] | None,
+) -> tuple[Point, Point]:
+    """At the bottom of the first box, and at the top of the last."""
+    first, last = path[0], path[-1]
+    leave = sizes[first][0] / 2 if doors is None else doors[first][1]
+    enter = sizes[last][0] / 2 if doors is None else doors[last][0]
+    bottom = corners[first][1] + sizes[first][1]
+    return (corners[first][0] + leave, bottom), (corners[last][0] + enter, corners[last][1])
 
 
 def _centres(layers: Layers, boxes: Sequence[Size], real: int) -> list[float]:

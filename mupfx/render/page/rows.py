@@ -3,7 +3,7 @@
 ``Row("p4", "blocks.{0,1}.mlp.0.weight", ("blocks.0.mlp.0.weight", ...), ...)``
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mupfx.core.analysis import Analysis
@@ -68,7 +68,7 @@ def rows(analysis: Analysis | None, plan: Plan | None, *, every_layer: bool) -> 
     texts = {} if plan is None else {row[0]: row for row in plan_table(plan).rows}
     columns = () if plan is None else plan_table(plan).columns[2:]
     names = tuple(texts or ({} if analysis is None else analysis.roles))
-    alike = ((name, (name,)) for name in names)
+    alike: Iterable[tuple[str, tuple[str, ...]]] = ((name, (name,)) for name in names)
     if not every_layer:
         alike = _alike(names, analysis, plan, (texts, columns))
     found = []

@@ -61,11 +61,30 @@ def tree(analysis: Analysis, row_of: Mapping[str, Row]) -> Vertex:
     for cell in found:
         inside = cell.branch if cell.kind is not Kind.ADD else None
         units.setdefault(inside or f"{cell.node} alone", []).append(_leaf(cell, row_of))
-    whole = _box([_unit(name, parts) for name, parts in units.items()])
+    whole = _box([_unit(name, units[name]) for name in _order(units, edges)])
     crossings: dict[tuple[int, ...], _Crossings] = {}
     for edge in edges:
         _cross(edge, whole.places, crossings)
     return _wired(whole, (), crossings)
+
+
+def _order(units: Mapping[str, Sequence[Vertex]], edges: Sequence[NodeEdge]) -> list[str]:
+    """As the forward pass, but what nothing feeds right before what it feeds.
+
+    A table that the first layer looks up would else stand in the middle of that layer's unit, and
+    the layer would not be like the others.
+    """
+    unit_of = {
+        node: name for name, parts in units.items() for part in parts for node in part.places
+    }
+    at = {name: float(number) for number, name in enumerate(units)}
+    fed = {unit_of[end] for start, end in edges if unit_of[start] != unit_of[end]}
+    first: dict[str, float] = {}
+    for start, end in edges:
+        name, to = unit_of[start], unit_of[end]
+        if name not in fed and name != to:
+            first[name] = min(first.get(name, at[to]), at[to])
+    return sorted(units, key=lambda name: first[name] - 0.5 if name in first else at[name])
 
 
 def _unit(name: str, parts: Sequence[Vertex]) -> Vertex:
