@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[Program, ...]] = {
     "slow": ((PYTHON, "-m", "pytest", "-m", "slow and not gpu"),),
     "gpu": ((PYTHON, "-m", "pytest", "-m", "gpu"),),
     "bench": tuple((PYTHON, str(path)) for path in sorted(BENCH.glob("[!_]*.py"))),
+    "mutants": ((PYTHON, "tools/mutants.py"),),
     "size": ((PYTHON, "tools/size.py"),),
     "ci": (("bash", ".ci/run"),),
 }
