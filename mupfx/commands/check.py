@@ -59,7 +59,8 @@ def check(order: Order) -> int:
     to = outputs(order.formats, order.out)
     jobs = tuple(_jobs(order))
     for _, file in to.files:
-        path_for(file, jobs[0].name, len(jobs))
+        for job in jobs:
+            _require_writable(path_for(file, job.name, len(jobs)))
     reports = [_run(job, order.settings, to, len(jobs)) for job in jobs]
     verdicts = {report.verdict for report in reports}
     return STATUS[next(each for each in _WORST if each in verdicts)]
@@ -100,7 +101,8 @@ def _deliver(report: Report, to: Outputs, several: int) -> None:
     folder = Path.cwd()
     beside = Surroundings(folder, root_of(folder), rules(), __version__)
     for form, file in to.files:
-        _write(path_for(file, report.target, several), render(report, form, beside))
+        text = render(report, form, beside)
+        path_for(file, report.target, several).write_text(text, encoding="utf-8")
     if to.printed == TEXT:
         write(report_document(near(report, folder)))
     else:
@@ -130,10 +132,16 @@ def _find(target: str, folder: Path | None) -> Any:
         raise TargetError(what, found=str(error) or None) from error
 
 
-def _write(path: Path, text: str) -> None:
+def _require_writable(path: Path) -> None:
+    """Before minutes of checking, not after.
+
+    Raises:
+        TargetError: It cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        with path.open("a", encoding="utf-8"):
+            pass
     except OSError as error:
         raise TargetError(f"cannot write `{path}`: {error.strerror}") from error
 

@@ -174,16 +174,14 @@ def test_everything_around_is_as_before() -> None:
         torch.use_deterministic_algorithms(mode=True, warn_only=True)
         return targets.good(width)
 
-    threads = torch.get_num_threads()
-    before = (random.getstate(), torch.random.get_rng_state(), np.random.get_state()[1].tolist())  # noqa: NPY002
+    def state() -> tuple[object, ...]:
+        drawn = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002
+        settings = torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled()
+        return (*map(str, drawn), torch.get_num_threads(), *settings)
+
+    before = state()
     mupfx.check(restless, **QUICK)
-    after = (random.getstate(), torch.random.get_rng_state(), np.random.get_state()[1].tolist())  # noqa: NPY002
-    assert before[0] == after[0]
-    assert torch.equal(before[1], after[1])
-    assert before[2] == after[2]
-    assert torch.get_default_dtype() is torch.float32
-    assert torch.get_num_threads() == threads
-    assert not torch.are_deterministic_algorithms_enabled()
+    assert state() == before
 
 
 def test_a_control_of_a_converted_target_fails() -> None:
