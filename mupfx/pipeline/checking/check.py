@@ -18,6 +18,7 @@ from mupfx.pipeline.checking.analysed import chosen_sizes
 from mupfx.pipeline.checking.dynamic import dynamic_evidence, expectations
 from mupfx.pipeline.checking.growth import Budget, Grown, grow
 from mupfx.pipeline.checking.options import Options
+from mupfx.pipeline.checking.origin import located
 from mupfx.pipeline.checking.setups import Workshop, spelled
 from mupfx.pipeline.checking.static import static_evidence
 from mupfx.pipeline.checking.surroundings import untouched
@@ -93,7 +94,8 @@ def _report(
 ) -> Report:
     errors = None if control is None else len([f for f in control.findings if _is_error(f)])
     tested = Tested(seen.evidence, seen.slopes, seen.alike, errors)
-    findings = (*seen.findings, *mup019_untested.judge(tested))
+    found = (*seen.findings, *mup019_untested.judge(tested))
+    findings = located(found, target.factory)
     return Report(
         target=target.name,
         verdict=verdict(findings, tested),
