@@ -62,11 +62,15 @@ class FakeRay:
 
     def __init__(self) -> None:
         self.options: dict[str, Any] = {}
+        self.starts = 0
         self.most = 0
         self.cancelled: list[Any] = []
 
-    def init(self, **options: Any) -> None:
-        self.options |= options
+    def is_initialized(self) -> bool:
+        return self.starts > 0
+
+    def init(self) -> None:
+        self.starts += 1
 
     def remote(self, **options: Any) -> Callable[[Callable[..., Any]], Any]:
         self.options |= options
@@ -94,8 +98,10 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
 def test_a_cluster_trains_the_same(cluster: FakeRay) -> None:
     found = losses(ray(work(targets.mlp), TRIALS, 3))
     assert found == losses(here(work(targets.mlp), TRIALS, 1))
+    list(ray(work(targets.mlp), TRIALS[:1], 3))
+    assert cluster.starts == 1
     assert cluster.most == 3
-    assert cluster.options == {"ignore_reinit_error": True, "num_cpus": 1}
+    assert cluster.options == {"num_cpus": 1}
     assert cluster.cancelled == []
 
 

@@ -125,7 +125,8 @@ def ray(work: Work, trials: Sequence[Trial], jobs: int) -> Iterator[Run]:
         cluster: Any = import_module("ray")
     except ModuleNotFoundError as error:
         raise MupfxError("the engine `ray` needs Ray", hint="pip install ray") from error
-    cluster.init(ignore_reinit_error=True)
+    if not cluster.is_initialized():
+        cluster.init()
     train = cluster.remote(num_cpus=1)(_train_there)
     waiting = deque(trials)
     running: list[Any] = []
