@@ -1,5 +1,6 @@
 """Models, plans and pages that several tests look at."""
 
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -113,6 +114,19 @@ def made(model: nn.Module, args: Any, base: Any) -> Made:
     analysis, plan = described(model, args, {}, Wanted(parametrization("mup"), base))
     assert plan is not None
     return analysis, plan
+
+
+def deep(layers: int) -> Plan:
+    """A plan of so many layers, each with the nine parameters of a Llama's."""
+    _, plan = gpt()
+    names = [name for name in plan.parameters if name.startswith("blocks.0.")][:9]
+    found = {
+        name.replace("blocks.0.", f"layers.{layer}."): plan.parameters[name]
+        for layer in range(layers)
+        for name in names
+    }
+    parameters = {name: replace(parameter, name=name) for name, parameter in found.items()}
+    return replace(plan, parameters=parameters, sites={})
 
 
 def checked() -> Report:

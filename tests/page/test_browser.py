@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from mupfx.render.page.facts import Facts
 from mupfx.render.page.page import page
-from tests.page.pages import facts, gpt, written
+from tests.page.pages import deep, facts, gpt, written
 
 pytestmark = [
     pytest.mark.browser,
@@ -214,6 +215,21 @@ def test_a_cell_leads_to_its_row(opened: Opened) -> None:
     opened.page.locator("svg a", has_text="tokens").click()
     assert opened.names() == ["tokens.weight"]
     assert opened.page.evaluate("document.activeElement.tagName") == "SUMMARY"
+
+
+def test_a_deep_model_filters_and_sorts(browser: Any, tmp_path: Path) -> None:
+    text = page(Facts("deep", None, deep(126), every_layer=True))
+    found = Opened(browser, written(tmp_path, text), viewport=WIDE)
+    assert len(found.names()) == 1134
+    found.page.fill("[name=text]", "layers.77.")
+    assert len(found.names()) == 9
+    found.page.fill("[name=text]", "")
+    found.page.get_by_role("button", name="parameter", exact=True).click()
+    first, last = found.names()[0], found.names()[-1]
+    assert first.startswith("layers.0.")
+    assert last.startswith("layers.125.")
+    found.context.close()
+    assert found.wrong == []
 
 
 def test_on_paper_it_is_black_on_white(browser: Any, address: str) -> None:

@@ -87,7 +87,7 @@ class Captions:
         role, use = uses[main]
         axes = self.analysis.roles[main].axes
         whole = common([self.row_of[name].name for name in cell.parameters])
-        title = within(whole, around) or dotted(whole)[-1]
+        title = within(whole or common([self.row_of[main].name]), around) or dotted(whole)[-1]
         lines = [
             Line(word, tuple(c for dim in dims for c in self.classes.axis(axes[dim])))
             for word, dims in (("in", use.fan_in or use.index), ("out", use.fan_out))
@@ -133,14 +133,14 @@ class Captions:
 
 
 def common(names: Iterable[str]) -> str:
-    """The dotted parts that names begin with, all of them but the last.
+    """The dotted parts that names begin with; a single one, but for ``.weight``.
 
-    >>> common(["mlp.0.weight", "mlp.0.bias"]), common(["head.weight"]), common(["scale"])
-    ('mlp.0', 'head', 'scale')
+    >>> common(["mlp.0.weight", "mlp.0.bias"]), common(["head.weight"]), common(["x.scale"])
+    ('mlp.0', 'head', 'x.scale')
     """
     split = [dotted(name) for name in names]
     if len(split) == 1:
-        return ".".join(split[0][:-1] or split[0])
+        return ".".join(split[0]).removesuffix(".weight")
     shared = []
     for parts in zip(*split, strict=False):
         if len(set(parts)) > 1:
