@@ -78,24 +78,29 @@ def trained(moment: Moment) -> Derivatives:
     }
 
 
-def kernel(moment: Moment) -> Tensor:
-    """The tangent kernel: one row and column an output."""
+def kernel(moment: Moment, *, functional: bool = True) -> Tensor:
+    """The tangent kernel: one row and column an output.
+
+    Args:
+        moment: Where the model is.
+        functional: By ``torch.func``; else by backpropagation alone, which every op has.
+    """
     with again(moment.random):
-        rows = _jacobian(outputs(moment, OUTPUTS))(trained(moment))
+        rows = _jacobian(outputs(moment, OUTPUTS), functional=functional)(trained(moment))
     return _product(rows, rows, moment.rates)
 
 
-def differential(moment: Moment) -> Tensor:
+def differential(moment: Moment, *, functional: bool = True) -> Tensor:
     """How the kernel's rows change as training moves along each output."""
-    function = _jacobian(outputs(moment, DIFFERENTIAL))
+    function = _jacobian(outputs(moment, DIFFERENTIAL), functional=functional)
     parameters = trained(moment)
+    along = _forwards if functional else _by_difference
     with again(moment.random):
         rows = function(parameters)
         found = []
         for i in range(len(next(iter(rows.values())))):
             way = {name: moment.rates[name] * rows[name][i] for name in parameters}
-            _, change = torch.func.jvp(function, (parameters,), (way,))
-            found.append(_product(change, rows, moment.rates))
+            found.append(_product(along(function, parameters, way), rows, moment.rates))
     return torch.stack(found)
 
 
@@ -109,9 +114,48 @@ def relative_change(start: Tensor, now: Tensor) -> float:
     return float((now - start).norm() / start.norm())
 
 
-def _jacobian(function: Callable[[Derivatives], Tensor]) -> Callable[[Derivatives], Derivatives]:
-    made: Callable[[Derivatives], Derivatives] = torch.func.jacrev(function, chunk_size=1)
-    return made
+Jacobian = Callable[[Derivatives], Derivatives]
+
+
+def _jacobian(function: Callable[[Derivatives], Tensor], *, functional: bool) -> Jacobian:
+    if functional:
+        made: Jacobian = torch.func.jacrev(function, chunk_size=1)
+        return made
+
+    def by_rows(parameters: Derivatives) -> Derivatives:
+        leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
+        with torch.enable_grad():
+            found = function(leaves)
+        rows = [
+            torch.autograd.grad(
+                out, list(leaves.values()), retain_graph=True, materialize_grads=True
+            )
+            for out in found
+        ]
+        return {name: torch.stack(each) for name, *each in zip(leaves, *rows, strict=True)}
+
+    return by_rows
+
+
+def _forwards(function: Jacobian, parameters: Derivatives, way: Derivatives) -> Derivatives:
+    """The derivative of a Jacobian along a way."""
+    _, change = torch.func.jvp(function, (parameters,), (way,))
+    found: Derivatives = change
+    return found
+
+
+def _by_difference(function: Jacobian, parameters: Derivatives, way: Derivatives) -> Derivatives:
+    """The same from a little to either side, as far as rounding and curvature hurt alike."""
+    dtype = next(iter(parameters.values())).dtype
+    size, length = (
+        float(torch.stack([t.double().norm() for t in each.values()]).norm())
+        for each in (parameters, way)
+    )
+    part = torch.finfo(dtype).eps ** (1 / 3) * size / length
+    ahead, back = (
+        function({n: p + by * way[n] for n, p in parameters.items()}) for by in (part, -part)
+    )
+    return {n: (ahead[n] - back[n]) / (2 * part) for n in parameters}
 
 
 def _product(left: Derivatives, right: Derivatives, rates: Mapping[str, float]) -> Tensor:

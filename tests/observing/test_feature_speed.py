@@ -112,12 +112,51 @@ def test_the_speed_is_that_of_a_small_step() -> None:
     assert moved.value == pytest.approx(speed.value, rel=1e-4)
 
 
-def test_an_op_without_the_derivative_is_noted() -> None:
+def test_an_op_without_the_derivative_is_taken_by_differences() -> None:
+    """Kernels of recurrent layers cannot be differentiated forwards."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Embedding(7, 8), nn.LSTM(8, 8, batch_first=True))
+    model.append(Last())
     seen = mupfx.observe(
-        model, torch.arange(6).view(2, 3), lambda m, b: m(b)[0].pow(2).mean(), steps=[0, 1],
+        model, torch.arange(6).view(2, 3), lambda m, b: (m(b) - 1).pow(2).mean(), steps=[0, 1],
         optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=0.1),
     )  # fmt: skip
-    assert any("the speed of features is not told" in note for note in seen.notes)
-    assert seen.where(quantity="own_update", step=1).rows
+    assert any("the speed of features is taken by differences" in note for note in seen.notes)
+    assert any("the tangent kernel is taken by differences" in note for note in seen.notes)
+    speeds = {r.op: r.value for r in seen.where(quantity="feature_speed", step=1).rows if r.op}
+    sides = {r.op: r.value for r in seen.where(quantity="feature_speed_formula", step=1).rows}
+    assert len(speeds) > 1
+    assert sides == pytest.approx(speeds, rel=0.01)
+
+
+class Last(nn.Module):
+    """The output of a recurrent layer, without its state."""
+
+    def forward(self, made: tuple[Tensor, Any]) -> Tensor:
+        return made[0]
+
+
+def test_differences_are_what_derivatives_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an ordinary model, in every number."""
+
+    def observed() -> Observations:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+        return mupfx.observe(
+            model,
+            torch.randn(4, 3, dtype=torch.float64),
+            lambda m, b: (m(b) - 1).pow(2).mean(),
+            what=["feature_speed", "ntk"],
+            steps=[0, 2],
+            optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=0.1),
+        )
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("no derivative")
+
+    wanted = [row.value for row in observed().rows]
+    monkeypatch.setattr(torch.autograd.forward_ad, "make_dual", refuse)
+    monkeypatch.setattr(torch.func, "jacrev", refuse)
+    seen = observed()
+    assert len(seen.notes) >= 2
+    assert [row.value for row in seen.rows] == pytest.approx(wanted, rel=1e-6)

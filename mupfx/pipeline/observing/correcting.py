@@ -129,7 +129,10 @@ def _measure(
     rates = _rates(gradients, float(result.detach()), asked)
     moved = {n: -rates[n] * WAYS[asked.family](gradients[n]) for n in rates}
     step = Step(values, first_names(model), gradients, moved, called, random)
-    speeds = feature_speed.speeds(graph, behind, step)
+    try:
+        speeds = feature_speed.speeds(graph, behind, step)
+    except RuntimeError:  # torch's, of every op that lacks the derivative
+        speeds = feature_speed.speeds_by_difference(graph, behind, step)
     return _measured(graph, speeds, rates, float(result.detach()), asked)
 
 

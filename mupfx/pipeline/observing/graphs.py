@@ -1,6 +1,6 @@
 """The graph of a model that is observed: captured, lined up with its analysis, told by blocks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,13 +91,16 @@ def _graph(
     kinds = kinds_of(graph, names)
     made = ModelGraph(module, kinds, {}, (), None, (), (), _output(graph), notes)
     made = replace(made, shown=shown_of(graph, kinds), places=_places(made, analysis, lined))
-    last = _last_layer(made)
+    weighty = _contractions(made, analysis, lined)
+    along = _along(weighty, analysis, lined)
+    last = _last_layer(made, weighty)
     features = _data_of(made, last) if last is not None else None
     streams = tuple(_streams(analysis, lined))
+    chosen = {*along, *(n for stream in streams for n in stream), made.output, features}
     return replace(
         made,
-        layers=tuple(_layers(made, analysis, lined, (streams, features), names)),
-        depth=len(_weighty(made, analysis, lined)),
+        layers=tuple(_layers(made, chosen, names)),
+        depth=len(along),
         features=features,
         readout=_weights(made, last) if last is not None else (),
         streams=streams,
@@ -145,19 +148,11 @@ def _weights(graph: ModelGraph, node: fx.Node) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _contracts(graph: ModelGraph, node: fx.Node) -> bool:
-    """Whether a node brings a matrix of parameters together with data that is no index."""
-    if not graph.mixes(node):
-        return False
-    weights = [n for n in node.all_input_nodes if graph.kinds[n] is Kind.PARAMETER]
-    value = _data_of(graph, node)
-    floats = value is not None and value.meta["val"].is_floating_point()
-    return floats and any(_dims(n) > 1 for n in weights)
-
-
-def _dims(node: fx.Node) -> int:
-    value = node.meta.get("val")
-    return value.dim() if isinstance(value, torch.Tensor) else 0
+def _contractions(graph: ModelGraph, analysis: Analysis, lined: Lined) -> frozenset[fx.Node]:
+    """Weight layers: nodes that sum over an axis of a parameter, or look rows up in it."""
+    uses = [use.node for use in analysis.axes.uses if use.fan_in or use.index]
+    found = {lined[name] for name in uses if name in lined}
+    return frozenset(n for n in found if graph.kinds[n] is Kind.DATA)
 
 
 def _data_of(graph: ModelGraph, node: fx.Node) -> fx.Node | None:
@@ -165,12 +160,10 @@ def _data_of(graph: ModelGraph, node: fx.Node) -> fx.Node | None:
     return next((n for n in found if isinstance(n.meta.get("val"), torch.Tensor)), None)
 
 
-def _last_layer(graph: ModelGraph) -> fx.Node | None:
+def _last_layer(graph: ModelGraph, layers: frozenset[fx.Node]) -> fx.Node | None:
     """The weight layer nearest to the output, by the way back through data."""
-    if graph.output is None:
-        return None
-    node: fx.Node | None = graph.output
-    while node is not None and not _contracts(graph, node):
+    node = graph.output
+    while node is not None and node not in layers:
         node = _data_of(graph, node)
     return node
 
@@ -194,24 +187,17 @@ def _of_one_size(nodes: list[fx.Node]) -> list[fx.Node]:
     return max(runs, key=len, default=[])
 
 
-def _weighty(graph: ModelGraph, analysis: Analysis, lined: Lined) -> set[fx.Node]:
+def _along(layers: frozenset[fx.Node], analysis: Analysis, lined: Lined) -> frozenset[fx.Node]:
     """Residual adds, and weight layers outside of branches."""
     inside = {lined[n] for b in analysis.streams.branches for n in b.nodes if n in lined}
     ends = {lined[b.end] for b in analysis.streams.branches if b.end in lined}
-    return ends | {n for n in graph.kinds if n not in inside and _contracts(graph, n)}
+    return layers - inside | ends
 
 
 def _layers(
-    graph: ModelGraph,
-    analysis: Analysis,
-    lined: Lined,
-    known: tuple[tuple[tuple[fx.Node, ...], ...], fx.Node | None],
-    names: Mapping[str, str],
+    graph: ModelGraph, chosen: Container[fx.Node], names: Mapping[str, str]
 ) -> Iterator[Layer]:
-    """Values of streams, of weight layers outside of branches, features and output, in order."""
-    streams, features = known
-    chosen = _weighty(graph, analysis, lined) | {node for stream in streams for node in stream}
-    chosen |= {node for node in (graph.output, features) if node is not None}
+    """Values of these that parameters are in, in order."""
     for node in graph.module.graph.nodes:
         if node in chosen and graph.kinds[node] is Kind.DATA and node.op != "placeholder":
             found = layer(graph.module.graph, node, names)

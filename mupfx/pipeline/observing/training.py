@@ -1,7 +1,6 @@
 """Train one setup, and write down what is seen on the way, one row a number."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -130,8 +129,7 @@ class Recorder:
 
     def _seldom(self, step: int, called: Mapping[str, Any], random: Tensor) -> None:
         if self.wanted.at(step, "ntk"):
-            with self._or_noted("the tangent kernel"):
-                self._kernel(step, self._moment(called, random))
+            self._kernel(step, self._moment(called, random))
         if self.wanted.at(step, "diversity"):
             for i, stream in enumerate(self.graph.streams):
                 self._diversity(step, f"s{i}", stream)
@@ -145,15 +143,19 @@ class Recorder:
         return Moment(self.graph, values_of(self.model), self.names, rates, called, random)
 
     def _kernel(self, step: int, moment: Moment) -> None:
-        now = tangent.kernel(moment)
+        try:
+            now, change = tangent.kernel(moment), tangent.differential(moment)
+        except RuntimeError as error:  # torch's, of every op that lacks the derivative
+            self._noted("the tangent kernel", error)
+            now = tangent.kernel(moment, functional=False)
+            change = tangent.differential(moment, functional=False)
         if self.kernel is None:
             self.kernel = now
         else:
-            change = tangent.relative_change(self.kernel, now)
-            self._add(step, "", "ntk_change", change)
+            self._add(step, "", "ntk_change", tangent.relative_change(self.kernel, now))
         self._add(step, "", "ntk", tangent.size(now))
         of_kernel = tangent.size(now[: tangent.DIFFERENTIAL, : tangent.DIFFERENTIAL])
-        self._add(step, "", "dntk", tangent.size(tangent.differential(moment)) / of_kernel)
+        self._add(step, "", "dntk", tangent.size(change) / of_kernel)
 
     def _diversity(self, step: int, name: str, stream: Iterable[fx.Node]) -> None:
         samples = [self.coordinates.now[n] for n in stream if n in self.coordinates.now]
@@ -175,17 +177,11 @@ class Recorder:
         self._update()
         moved = {n: p.detach() - before[n] for n, p in named.items() if p.requires_grad}
         made = Step(before, self.names, gradients, moved, called, random)
-        with self._or_noted("the speed of features"):
-            self._speeds(step, behind, made, float(loss.detach()))
+        self._speeds(step, behind, made, float(loss.detach()))
 
-    @contextmanager
-    def _or_noted(self, what: str) -> Iterator[None]:
-        """Some ops have no derivative of this kind: custom ones, mostly."""
-        try:
-            yield
-        except RuntimeError as error:  # torch's, of every op that lacks one
-            reason = str(error).strip().partition("\n")[0]
-            self.notes.append(f"{what} is not told, an op cannot be differentiated so: {reason}")
+    def _noted(self, what: str, error: Exception) -> None:
+        reason = str(error).strip().partition("\n")[0]
+        self.notes.append(f"{what} is taken by differences, an op has no derivative: {reason}")
 
     def _speeds(self, step: int, behind: Mapping[fx.Node, Behind], made: Step, loss: float) -> None:
         decay = -sum(
@@ -193,7 +189,11 @@ class Recorder:
             for n in made.gradients
         )
         self._add(step, "", "loss_decay", decay)
-        found = feature_speed.speeds(self.graph, behind, made)
+        try:
+            found = feature_speed.speeds(self.graph, behind, made)
+        except RuntimeError as error:  # torch's, of every op that lacks the derivative
+            self._noted("the speed of features", error)
+            found = feature_speed.speeds_by_difference(self.graph, behind, made)
         self._doubt(found)
         for speed in found:
             if "feature_speed" in self.wanted.what:
