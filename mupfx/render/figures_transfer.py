@@ -5,7 +5,7 @@ optimum with its interval. Needs matplotlib: ``pip install 'mupfx[plot]'``.
 """
 
 from collections.abc import Mapping
-from math import inf, isfinite, log2
+from math import isfinite, log2
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +82,12 @@ def _mark(panel: Any, optimum: Optimum, colour: Any) -> None:
 
 def _limits(found: Transfer) -> tuple[float, float]:
     """From below the least loss to where curves have nothing more to say."""
-    means = [m for of in found.curves.values() for c in of.values() for m in c.means if m < inf]
+    curves = [curve for of in found.curves.values() for curve in of.values()]
+    means = [mean for curve in curves for mean in curve.means if isfinite(mean)]
+    seen = [loss for c in curves for row in c.losses for loss in row if loss is not None]
     starts = [run.start for run in found.runs if run.start is not None]
-    least = min(means, default=0.0)
-    top = min(
-        max(means, default=1.0),
-        least + _ABOVE * (max(starts, default=max(means, default=1.0)) - least),
-    )
+    least = min(seen, default=0.0)
+    top = min(max(means, default=1.0), least + _ABOVE * (max(starts, default=1.0) - least))
     room = 0.05 * (top - least)
     return least - room, top + room
 
