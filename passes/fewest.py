@@ -66,7 +66,7 @@ def _components(
     ordered = sorted(every, key=root)
     groups = [list(group) for _, group in groupby(ordered, key=root)]
     bound: dict[str, list[Form]] = {}
-    for row in rows:
+    for row in {tuple(sorted(row.items())): row for row in rows}.values():
         names = [name for name in row if name != ONE]
         if names:
             bound.setdefault(root(names[0]), []).append(row)

@@ -44,9 +44,9 @@ def multiplier_fault(parameter: ParameterEvidence) -> Fault | None:
         return None
     if parameter.adjusts and init is None:
         return _adjusted_twice(rate)
-    if rate is None or not parameter.rate_gauge:
+    if rate is None or rate.deviation is None or not parameter.rate_gauge:
         return None
-    over = -(rate.deviation or 0.0) / parameter.rate_gauge
+    over = -rate.deviation / parameter.rate_gauge
     if not _agrees(parameter, init, over) or not _is_whole(parameter, over):
         return None
     return Fault.TWICE if over < 0 else Fault.NEVER
@@ -112,6 +112,8 @@ def said(parameter: ParameterEvidence, measure: Measure, axis: str) -> str:
     ``is the same at every width, and should fall as n^-1``
     """
     found, wanted = goes(measure.measured or 0.0, axis), goes(measure.expected or 0.0, axis)
+    if measure.breaks_off:
+        return f"is zero at some sizes and not at others, and should {wanted[1]}"
     counted = ""
     if abs(parameter.multiplier_exponent) > CLOSE:
         power = spelled(parameter.multiplier_exponent)
@@ -142,6 +144,8 @@ def spelled(power: float) -> str:
 
 def excess(measure: Measure) -> str:
     """What is too much of it: ``grows as n^1``."""
+    if measure.breaks_off:
+        return "is gone at some sizes"
     over = measure.deviation or 0.0
     return f"{'grows' if over > 0 else 'falls'} as n^{spelled(over)}"
 

@@ -20,13 +20,15 @@ from collections.abc import Iterator
 
 from mupfx.checks.faults import CLOSE, correction, finding, wrong
 from mupfx.core.evidence import EPS, Evidence, Measure, ParameterEvidence
-from mupfx.core.finding import Finding
+from mupfx.core.finding import Finding, Level
 
 CODE = "MUP009"
 TITLE = "eps of Adam and its like"
 
 SMALL = 0.03
 """Of a gradient's rms: what an eps may be and not be felt."""
+USUAL = 1e-8
+"""Adam's own eps: felt where a model has nothing to learn, and nobody chose it."""
 NOTHING = 1e-4
 """Of the largest gradient's rms: what is smaller is rounding, as of a bias of keys."""
 
@@ -43,7 +45,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             continue
         hint = f"multiply its eps by {correction(measure, evidence.axis)}"
         follows = "steps fall with it where it is as large as the gradient"
-        yield finding(evidence, CODE, parameter, "its eps", measure, follows, hint)
+        level = Level.WARNING if measure.stored[-1] <= USUAL else Level.ERROR
+        yield finding(evidence, CODE, parameter, "its eps", measure, follows, hint, level)
 
 
 def _matters(parameter: ParameterEvidence, measure: Measure, noise: float) -> bool:

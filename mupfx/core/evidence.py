@@ -45,8 +45,15 @@ class Measure:
             return None
         return self.measured - self.expected
 
+    @property
+    def breaks_off(self) -> bool:
+        """Whether it is zero at some sizes, and not at others."""
+        return any(v == 0 for v in self.stored) and any(v > 0 for v in self.stored)
+
     def deviates(self, tolerance: float) -> bool:
         """Whether that is more than a tolerance and than chance."""
+        if self.breaks_off:
+            return True
         found = self.deviation
         return found is not None and abs(found) > max(tolerance, 4 * self.error)
 
