@@ -130,7 +130,7 @@ def svg(plot: Plot) -> str:
 
 def standalone(plot: Plot) -> str:
     """A file of its own, with its colours."""
-    dark = f"@media (prefers-color-scheme: dark) {{ .plot {{ {DARK} }} }}"
+    dark = f"@media screen and (prefers-color-scheme: dark) {{ .plot {{ {DARK} }} }}"
     start, rest = svg(plot).split(">", 1)
     return f"{start}><style>{STYLE}{dark}</style>{rest}\n"
 

@@ -23,6 +23,9 @@ _STYLES = {
     "width": "green",
     "assumed": "yellow",
     "unknown": "red",
+    "pass": "green",
+    "inconclusive": "yellow",
+    "fail": "red",
 }
 """Words of the vocabulary that stand alone in a cell."""
 
