@@ -41,7 +41,7 @@ def report(  # noqa: PLR0913 - each is an answer that only the user can give
     hooks: bool = True,
     check: Report | None = None,
     transfer: Transfer | None = None,
-    observed: Observations | None = None,
+    observe: Observations | None = None,
     title: str | None = None,
     every_layer: bool = False,
 ) -> Path:
@@ -66,7 +66,7 @@ def report(  # noqa: PLR0913 - each is an answer that only the user can give
         hooks: False refuses what cannot be folded into weights.
         check: What ``mupfx.check`` returned.
         transfer: What ``mupfx.transfer`` returned.
-        observed: What ``mupfx.observe`` returned.
+        observe: What ``mupfx.observe`` returned.
         title: Of the page; else the model's class.
         every_layer: Show each layer, not one of a kind.
 
@@ -92,8 +92,8 @@ def report(  # noqa: PLR0913 - each is an answer that only the user can give
         found = described(model, args, kwargs or {}, wanted)
         facts = Facts(name, *found)
     whole = replace(facts, check=check, rules=rules(), transfer=transfer, every_layer=every_layer)
-    if observed is not None:
-        whole = replace(whole, observed=observed.rows, exponents=exponents(observed))
+    if observe is not None:
+        whole = replace(whole, observed=observe.rows, exponents=exponents(observe))
     return _written(page(whole), Path(path))
 
 

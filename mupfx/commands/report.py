@@ -79,7 +79,7 @@ def _measured(sources: Sources) -> dict[str, Any]:
     if sources.transfer is not None:
         found["transfer"] = load_transfer(sources.transfer)
     if sources.observed is not None:
-        found["observed"] = Observations(str(sources.observed), load_observed(sources.observed))
+        found["observe"] = Observations(str(sources.observed), load_observed(sources.observed))
     return found
 
 
