@@ -35,6 +35,8 @@ class Seen:
 
     Of a batch as large as the model is wide, random signs are most of what there is, and they
     shrink as the width grows; in the limit there is nothing else than this."""
+    beside: float | None = None
+    """Rms of the data that the parameter meets; what fused kernels give, where they hide it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,21 +63,26 @@ class _Total:
     count: int = 0
     squares: list[Tensor] = field(default_factory=list)
     random: list[Tensor | None] = field(default_factory=list)
+    beside: list[Tensor] = field(default_factory=list)
 
-    def add(self, value: Tensor, factor: float, random: Tensor | None) -> None:
-        exact = torch.float64 if value.dtype == torch.float64 else torch.float32
-        norm = torch.linalg.vector_norm(value.detach(), dtype=exact)
-        self.squares.append((norm * factor).square())
+    def add(
+        self, value: Tensor, factor: float, random: Tensor | None, beside: Tensor | None
+    ) -> None:
+        self.squares.append((_norm(value) * factor).square())
         self.random.append(None if random is None else random * value.numel())
         self.count += value.numel()
+        if beside is not None:
+            self.beside.append(_norm(beside).square() / max(1, beside.numel()))
 
     def seen(self) -> Seen:
         mean = float(torch.stack(self.squares).sum()) / self.count
         known = [value.to(self.squares[0]) for value in self.random if value is not None]
-        if len(known) < len(self.random):
-            return Seen(math.sqrt(mean), self.contracted)
-        rest = mean - float(torch.stack(known).sum()) / self.count
-        return Seen(math.sqrt(mean), self.contracted, math.sqrt(max(rest, 0.0)))
+        coherent = None
+        if len(known) == len(self.random):
+            rest = mean - float(torch.stack(known).sum()) / self.count
+            coherent = math.sqrt(max(rest, 0.0))
+        beside = math.sqrt(float(torch.stack(self.beside).mean())) if self.beside else None
+        return Seen(math.sqrt(mean), self.contracted, coherent, beside)
 
 
 Signature = tuple[str, str, int, tuple[int, ...]]
@@ -239,14 +244,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         copied = call.func in COPIES
         added = {} if copied else self._added(call, sources)
         rest = [name for name in sources if name not in added]
+        whole = rest[0] if self._start and len(rest) == 1 and call.func in _ADDED_LAST else ""
+        rest = [] if whole else rest
         for name, value in added.items():
-            self._add(call, name, value, factor_of_added(call.func, call.kwargs))
+            self._add(call, name, value, factor_of_added(call.func, call.kwargs), None)
         old = self._replays(call, rest, self._spared(call)) if rest else {}
         out = call.run()
         new = outputs_of(out)
+        if whole:
+            self._add(call, whole, _without_added(call, new[0]), 1.0, new[0])
         for name, other in old.items():
             if not copied:
-                self._add(call, name, new[0] - outputs_of(other)[0], 1.0)
+                self._add(call, name, new[0] - outputs_of(other)[0], 1.0, new[0])
         if new and (copied or call.func in SELECTIONS):
             self._pick(new[0], old)
         for target in call.targets:
@@ -265,7 +274,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 found[name] = tensor - old
         return found
 
-    def _add(self, call: "_Call", name: str, change: Tensor, factor: float) -> None:
+    def _add(
+        self, call: "_Call", name: str, change: Tensor, factor: float, out: Tensor | None
+    ) -> None:
         mine = [(at, t) for at, t in call.tensors if self._old(t, name) is not None]
         at, tensor = mine[0]
         plain = self._plain(tensor)
@@ -274,7 +285,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             signature, _Total(contracted(call.func, call.args, at) if plain else None)
         )
         random = None if self._start or not plain else self._random(call, name, at)
-        total.add(change, factor, random)
+        beside = None if out is None else self._beside(call, out)
+        total.add(change, factor, random, beside)
+
+    def _beside(self, call: "_Call", out: Tensor) -> Tensor | None:
+        """The data that a parameter meets; what comes of it, where a kernel hides that."""
+        if call.func not in SUMS and not call.pointwise:
+            return out
+        data = (t for _, t in call.tensors if t.is_floating_point() and self._is_data(t))
+        return max(data, key=torch.numel, default=None)
 
     def _random(self, call: "_Call", name: str, at: int) -> Tensor | None:
         mine = [t for _, t in call.tensors if self._old(t, name) is not None]
@@ -327,7 +346,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if root.names(tensor) != name:
                 return None
             if self._start:
-                return tensor.new_zeros(()).expand(tensor.size())
+                return torch.zeros_like(tensor)
             return at_the_place_of(tensor, root.copy)
         made = self._made.get(key or 0) or self._picked.get(key or 0)
         storage = None if made is None else made.old.get(name)
@@ -356,6 +375,22 @@ class _Call:
         """Its outcome lies where an argument does."""
         returns = self.func._schema.returns  # noqa: SLF001 - the only description
         return not self.targets and any(r.alias_info is not None for r in returns)
+
+
+_ADDED_LAST = {torch.ops.aten.addmm.default, torch.ops.aten.mm.default, torch.ops.aten.bmm.default}
+"""Of what they give, what a parameter makes is all but what is added."""
+
+
+def _without_added(call: _Call, out: Tensor) -> Tensor:
+    place = ADDED.get(call.func)
+    return (
+        out if place is None else out - factor_of_added(call.func, call.kwargs) * call.args[place]
+    )
+
+
+def _norm(value: Tensor) -> Tensor:
+    exact = torch.float64 if value.dtype == torch.float64 else torch.float32
+    return torch.linalg.vector_norm(value.detach(), dtype=exact)
 
 
 @contextmanager

@@ -30,6 +30,8 @@ def only(slopes: Sequence[Slope]) -> Slope:
         (-0.5, -0.5, "pass"),
         (0.15, 0.0, "pass"),
         (0.4, 0.0, "fail"),
+        (-0.4, 0.0, "pass"),
+        (-0.6, 0.0, "fail"),
     ],
 )
 def test_verdicts(slope: float, expected: float, verdict: str) -> None:
@@ -76,6 +78,24 @@ def test_what_may_start_slower_fails_for_growth_alone() -> None:
     slower = {"w": (Expected(0.0, slower=True),)}
     assert only(dynamic_evidence(drawn({"w": -0.5}), slower)).verdict is Verdict.PASS
     assert only(dynamic_evidence(drawn({"w": 0.5}), slower)).verdict is Verdict.FAIL
+
+
+def test_an_update_may_fall_behind_as_its_data_does() -> None:
+    def runs(power: float) -> list[Run]:
+        return [
+            run(w, s, {"w": Seen((1 + 0.01 * s) * w**-0.7, w, None, w**power)})
+            for s in SEEDS
+            for w in WIDTHS
+        ]
+
+    assert only(dynamic_evidence(runs(0.0), NONE)).verdict is Verdict.FAIL
+    assert only(dynamic_evidence(runs(0.5), NONE)).verdict is Verdict.FAIL
+    assert only(dynamic_evidence(runs(-0.5), NONE)).verdict is Verdict.PASS
+
+
+def test_the_margin_is_a_choice() -> None:
+    (wide,) = dynamic_evidence(drawn({"w": 0.4}), NONE, margin=0.6)
+    assert wide.verdict is Verdict.PASS
 
 
 def test_a_gradient_that_is_rounding_says_nothing() -> None:

@@ -43,7 +43,7 @@ def sizes(run: Run, statistic: str = "updates") -> dict[str, float]:
 
 def test_updates_are_those_of_plain_training() -> None:
     model, twin = net(), net()
-    run = train(setup(model), steps=3)
+    run = train(setup(model), steps=4)
     x = batch()[0]
     old = {name: p.detach().clone() for name, p in twin.named_parameters()}
     optimizer = torch.optim.SGD(twin.parameters(), lr=0.1)
@@ -55,6 +55,7 @@ def test_updates_are_those_of_plain_training() -> None:
         torch.autograd.backward(value)
         optimizer.step()
     assert all(map(torch.equal, model.parameters(), twin.parameters()))
+    losses.append(loss(twin, batch()).item())
     assert run.losses == tuple(losses)
     h = twin[:3](x)
     assert sizes(run)["3.weight"] == pytest.approx(
@@ -67,7 +68,7 @@ def test_updates_are_those_of_plain_training() -> None:
 
 
 def test_two_trainings_give_the_same_numbers() -> None:
-    one, other = (train(setup(net(dropout=0.4)), steps=3, means=True) for _ in range(2))
+    one, other = (train(setup(net(dropout=0.4)), steps=4, means=True) for _ in range(2))
     assert one == other
     assert one.means
 
@@ -77,14 +78,14 @@ def test_the_generator_is_left_alone() -> None:
     torch.manual_seed(7)
     expected = torch.randn(1)
     torch.manual_seed(7)
-    train(made, steps=2)
+    train(made, steps=3)
     assert torch.equal(torch.randn(1), expected)
 
 
 def test_several_passes_are_put_together() -> None:
-    last = sizes(train(setup(net()), steps=3))["3.weight"]
-    before = sizes(train(setup(net()), steps=2))["3.weight"]
-    both = sizes(train(setup(net()), steps=3, recorded=2))["3.weight"]
+    last = sizes(train(setup(net()), steps=4))["3.weight"]
+    before = sizes(train(setup(net()), steps=3))["3.weight"]
+    both = sizes(train(setup(net()), steps=4, recorded=2))["3.weight"]
     assert both == pytest.approx(((last**2 + before**2) / 2) ** 0.5)
 
 
@@ -96,7 +97,7 @@ def test_rates_are_seen_after_all_that_others_do_before_a_step() -> None:
         taken.param_groups[0]["lr"] = 0.025
 
     optimizer.register_step_pre_hook(warm_up)
-    run = train(setup(model, optimizer), steps=2)
+    run = train(setup(model, optimizer), steps=3)
     assert run.given["0.weight"] == 0.1
     assert [step["0.weight"] for step in run.rates] == [0.025, 0.025]
 
@@ -108,7 +109,7 @@ def test_rates_that_a_step_sets_itself_are_seen() -> None:
             return super().step(closure)
 
     model = net()
-    run = train(setup(model, Pinned(model.parameters(), lr=0.1)), steps=1)
+    run = train(setup(model, Pinned(model.parameters(), lr=0.1)), steps=2)
     assert (run.given["0.weight"], run.rates[0]["0.weight"]) == (0.1, 0.5)
 
 
@@ -116,7 +117,7 @@ def test_schedulers_are_stepped() -> None:
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     schedulers = [LambdaLR(optimizer, lambda step: 0.5**step), ReduceLROnPlateau(optimizer)]
-    run = train(setup(model, optimizer, schedulers=schedulers), steps=3)
+    run = train(setup(model, optimizer, schedulers=schedulers), steps=4)
     assert [step["0.weight"] for step in run.rates] == pytest.approx([0.1, 0.05, 0.025])
     assert run.given["0.weight"] == 0.1
 
@@ -125,7 +126,7 @@ def test_several_optimizers() -> None:
     model = net()
     first = torch.optim.SGD(model[0].parameters(), lr=0.1)
     second = torch.optim.Adam(model[3].parameters(), lr=0.2)
-    run = train(setup(model, first, second), steps=1)
+    run = train(setup(model, first, second), steps=2)
     assert run.rates[0] == {"0.weight": 0.1, "0.bias": 0.1, "3.weight": 0.2}
     assert run.families == {"0.weight": "SGD", "0.bias": "SGD", "3.weight": "Adam"}
 
@@ -150,7 +151,7 @@ def clipped(where: str) -> Run:
     elif where == "parameter":
         for parameter in model.parameters():
             parameter.register_hook(lambda g: g * 0.01 / g.norm())  # type: ignore[no-untyped-call]
-    return train(setup(model, optimizer), steps=2)
+    return train(setup(model, optimizer), steps=3)
 
 
 def test_gradients_are_seen_whole_and_as_they_are_used() -> None:
@@ -171,7 +172,7 @@ def test_gradients_are_seen_whole_and_as_they_are_used() -> None:
 def test_a_frozen_parameter_has_no_gradient_and_no_update() -> None:
     model = net()
     model[0].weight.requires_grad = False
-    run = train(setup(model), steps=2)
+    run = train(setup(model), steps=3)
     assert "0.weight" not in run.gradients[0]
     assert sizes(run)["0.weight"] == 0
 
@@ -179,7 +180,7 @@ def test_a_frozen_parameter_has_no_gradient_and_no_update() -> None:
 def test_what_is_not_finite_ends_it() -> None:
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e30)
-    run = train(setup(model, optimizer), steps=5)
+    run = train(setup(model, optimizer), steps=6)
     assert run.not_finite
     assert len(run.rates) < 5
 
@@ -187,7 +188,7 @@ def test_what_is_not_finite_ends_it() -> None:
 def test_a_compiled_model_is_watched_op_by_op() -> None:
     model = net()
     compiled: Any = torch.compile(model)
-    run = train(setup(compiled), steps=1)
+    run = train(setup(compiled), steps=2)
     assert {use.parameter for use in run.updates} == {
         "_orig_mod.0.weight", "_orig_mod.0.bias", "_orig_mod.3.weight",
     }  # fmt: skip
@@ -196,7 +197,7 @@ def test_a_compiled_model_is_watched_op_by_op() -> None:
 def test_no_backward_pass_follows_the_last_step() -> None:
     model, passes = net(), []
     model[3].register_full_backward_hook(lambda *_: passes.append(1))
-    train(setup(model), steps=3)
+    train(setup(model), steps=4)
     assert len(passes) == 3
 
 

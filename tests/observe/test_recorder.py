@@ -63,6 +63,7 @@ def test_linear() -> None:
     assert seen["weight", 0].contracted == 8
     assert seen["bias", 0].size == near(change(model, old, "bias"))
     assert seen["bias", 0].contracted == 1
+    assert seen["weight", 0].beside == near(x)
     squares = x.square() @ change(model, old, "weight").square().T
     coherent = (product.square().mean() - squares.mean()).clamp(min=0).sqrt()
     assert seen["weight", 0].coherent == pytest.approx(coherent.item(), rel=1e-3, abs=1e-6)

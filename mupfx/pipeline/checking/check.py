@@ -194,7 +194,9 @@ class _Look:
             evidence.axis,
             Budget(options.seeds, longer.most_seeds, longer.wider),
             self._run,
-            lambda runs: dynamic_evidence(runs, expected, axis=evidence.axis),
+            lambda runs: dynamic_evidence(
+                runs, expected, axis=evidence.axis, margin=options.margin
+            ),
         )
 
     def _run(self, size: Size, seed: int) -> Run:

@@ -8,6 +8,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from mupfx.core.evidence import Evidence, ParameterEvidence, UseEvidence
 from mupfx.core.report import Size, Slope, Verdict
@@ -20,6 +21,8 @@ MARGIN = 0.25
 """Exponents closer than this are the same."""
 LEVEL = 0.05
 """Of all tests of a check together."""
+START = 0.2
+"""How much more than the margin any update may fall short of: in few steps, at few sizes."""
 SLOWER = 0.5
 """How much slower than expected some updates grow at first, in exponents."""
 CONTRACTS = 0.1
@@ -85,7 +88,7 @@ def _follows_gradient(family: str | None) -> bool:
     These may be smaller at first than in the limit: those of queries and keys are, until attention
     has moved away from its mean, and those of gates. Steps of one size do not show it.
     """
-    return family in FAMILIES and FAMILIES[family].lr.gradient != 0
+    return family is not None and family in FAMILIES and FAMILIES[family].lr.gradient != 0
 
 
 def _contracts(evidence: Evidence, sizes: Sequence[int]) -> bool:
@@ -128,7 +131,11 @@ class _Row:
 
 
 def dynamic_evidence(
-    runs: Iterable[Run], expected: Mapping[str, Sequence[Expected]], *, axis: str = "width"
+    runs: Iterable[Run],
+    expected: Mapping[str, Sequence[Expected]],
+    *,
+    axis: str = "width",
+    margin: float = MARGIN,
 ) -> tuple[Slope, ...]:
     """What some runs show along one axis, a row for every use that all of them have.
 
@@ -136,13 +143,14 @@ def dynamic_evidence(
         runs: The same sizes for every seed.
         expected: By parameter, an entry a use; a parameter without entries is not judged.
         axis: ``width`` or ``depth``.
+        margin: Exponents closer than this are the same.
     """
     by_seed = _by_seed(runs)
     rows = [
         row
         for statistic in ("update", "start")
         for use in _common(by_seed, statistic)
-        if (row := _row(by_seed, use, statistic, expected, axis)) is not None
+        if (row := _row(by_seed, use, statistic, expected, (axis, margin))) is not None
     ]
     judged = [row for row in rows if row.judged]
     p_values = holm([row.fit.p_outside(row.low, row.high) for row in judged])
@@ -182,9 +190,10 @@ def _row(
     use: Use,
     statistic: str,
     expected: Mapping[str, Sequence[Expected]],
-    axis: str,
+    how: tuple[str, float],
 ) -> _Row | None:
     """A fit; None where a value is zero or not finite, which has no exponent."""
+    axis, margin = how
     seen = [[_seen(run, statistic)[use] for run in rows.values()] for rows in by_seed.values()]
     sizes = [size.along(axis) for size in next(iter(by_seed.values()))]
     values, resolved = _values(seen, sizes, statistic, whole=_whole(expected, use))
@@ -195,9 +204,20 @@ def _row(
     wanted = rule.update if statistic == "update" else rule.start
     wanted = None if wanted is None else wanted - rule.after
     fit = line([math.log(s) for s in sizes], [[math.log(v) for v in row] for row in values])
-    slack = 0.0 if resolved and not rule.slower else SLOWER
-    low, high = (wanted or 0.0) - MARGIN - slack, (wanted or 0.0) + MARGIN
+    slack = START + (0.0 if resolved and not rule.slower else SLOWER) + _behind(seen, sizes)
+    low, high = (wanted or 0.0) - margin - slack, (wanted or 0.0) + margin
     return _Row(use, statistic, values, rule, wanted, fit, low, high)
+
+
+def _behind(seen: Sequence[Sequence[Seen]], sizes: Sequence[int]) -> float:
+    """How far the data that a parameter meets falls behind: an update of it does, too.
+
+    It may start small, at what a bias or a layer before makes of it.
+    """
+    rows = [[s.beside for s in row if s.beside] for row in seen]
+    if any(len(row) != len(sizes) for row in rows):
+        return 0.0
+    return max(0.0, -fmean(log_slope(sizes, row) for row in rows))
 
 
 def _is_rounding(by_seed: BySeed, name: str) -> bool:

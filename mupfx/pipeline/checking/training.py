@@ -3,13 +3,14 @@
 The updates are those of the last forward passes; after the last there is neither a backward pass
 nor a step::
 
-    forward (starts)  backward  step | forward  backward  step | forward (updates)
+    forward (starts)  backward  step | forward  backward  step | forward (updates)    3 steps
 """
 
 import inspect
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -34,7 +35,7 @@ def train(
 
     Args:
         setup: Used up by this.
-        steps: Updates.
+        steps: Forward passes; there is one update fewer.
         recorded: In how many forward passes, the last ones, updates are measured.
         starts: Measure ``W_0 x_0`` as well.
         means: Measure mean ``|x|`` after every op of the last pass, too.
@@ -67,21 +68,22 @@ class _Training:
         start: dict[Use, Seen] = {}
         seen: list[Recorder] = []
         with self.rates.watched(), self.gradients.watched():
-            for step in range(steps + 1):
-                recorder = self._recorder(step, steps, recorded)
+            last = steps - 1
+            for step in range(steps):
+                recorder = self._recorder(step, last, recorded)
                 loss = self._forward(recorder)
                 if recorder is not None and step:
                     seen.append(recorder)
                 elif recorder is not None:
                     start = recorder.seen()
-                if step == steps or not self._finite(loss, step):
+                if not self._finite(loss, step) or step == last:
                     break
                 self._update(loss)
         return self._run(given, start, seen)
 
-    def _recorder(self, step: int, steps: int, recorded: int) -> Recorder | None:
-        if step > steps - recorded and step:
-            return self._watch(means=self.means and step == steps)
+    def _recorder(self, step: int, last: int, recorded: int) -> Recorder | None:
+        if step > last - recorded and step:
+            return self._watch(means=self.means and step == last)
         return self._watch(start=True) if self.starts and not step else None
 
     def _watch(self, *, start: bool = False, means: bool = False) -> Recorder:
@@ -226,7 +228,7 @@ def _together(seen: Sequence[Mapping[Use, Seen]]) -> dict[Use, Seen]:
         if len(rows) == len(seen):
             parts = [r.coherent for r in rows if r.coherent is not None]
             coherent = _rms(parts) if len(parts) == len(rows) else None
-            found[use] = Seen(_rms([r.size for r in rows]), last.contracted, coherent)
+            found[use] = replace(last, size=_rms([r.size for r in rows]), coherent=coherent)
     return found
 
 
