@@ -24,6 +24,7 @@ from mupfx.render.check.words import (
     span,
     tally,
 )
+from mupfx.render.collapse import INDEX, collapse
 from mupfx.render.document import Column, Document, Lines, Row, Table
 
 
@@ -36,7 +37,7 @@ def report_document(report: Report, *, every_layer: bool = False) -> Document:
         verdict_lines(report),
         *(finding_lines(name, found) for name, found in groups),
         *slope_tables(report, every_layer=every_layer),
-        *quantity_tables(report, every_layer=every_layer),
+        *exponent_tables(report, every_layer=every_layer),
         *((Lines("notes", report.notes),) if report.notes else ()),
     )
 
@@ -71,8 +72,23 @@ def slope_tables(report: Report, *, every_layer: bool = False) -> Iterator[Table
         yield _without_empty(Table(f"in training, along {axis}", _SLOPES, rows))
 
 
+def exponent_tables(report: Report, *, every_layer: bool = False) -> Iterator[Table]:
+    """Exponents that were read from models and optimizers: a row a parameter, a table an axis."""
+    for axis in dict.fromkeys(quantity.axis for quantity in report.quantities):
+        found = {(q.parameter, q.name): q for q in report.quantities if q.axis == axis}
+        names = tuple(dict.fromkeys(name for _, name in found))
+        columns = (Column("parameter", varies=INDEX), *(Column(n, right=True) for n in names))
+        rows = tuple(
+            (parameter, *(_exponent(found.get((parameter, name))) for name in names))
+            for parameter in dict.fromkeys(parameter for parameter, _ in found)
+        )
+        title = f"before training, along {axis}; what is expected in brackets, where it differs"
+        table = Table(title, columns, rows)
+        yield table if every_layer else collapse(table)
+
+
 def quantity_tables(report: Report, *, every_layer: bool = False) -> Iterator[Table]:
-    """Numbers that were read from models and optimizers, a table an axis; no zeros."""
+    """The same with the numbers themselves: a row a number, a table an axis; no zeros."""
     axes = dict.fromkeys(quantity.axis for quantity in report.quantities)
     for axis in axes:
         found = tuple(q for q in report.quantities if q.axis == axis and any(q.values))
@@ -83,6 +99,8 @@ def quantity_tables(report: Report, *, every_layer: bool = False) -> Iterator[Ta
         yield Table(f"before training, along {axis}", _QUANTITIES, rows)
 
 
+_CLOSE = 0.1
+"""Chance alone moves the exponent of an init std so far."""
 _SLOPES = (
     Column("parameter"),
     Column("use", right=True),
@@ -147,6 +165,18 @@ def _without_empty(table: Table) -> Table:
     ]
     rows = tuple(tuple(row[at] for at in kept) for row in table.rows)
     return Table(table.title, tuple(table.columns[at] for at in kept), rows)
+
+
+def _exponent(quantity: Quantity | None) -> str:
+    """What a number grows as; as expected where it is close to that."""
+    if quantity is None or not any(quantity.values):
+        return NONE
+    found, expected, axis = quantity.measured, quantity.expected, quantity.axis
+    if expected is None or found is None:
+        return span((None if found is None else round(found, 1),), axis)
+    if abs(found - expected) <= _CLOSE:
+        return power(expected, axis)
+    return f"{power(round(found, 1), axis)} ({power(expected, axis)})"
 
 
 def _quantity_key(quantity: Quantity) -> Row:
