@@ -8,6 +8,7 @@ import pytest
 import torch
 from inline_snapshot import snapshot
 from torch import Tensor, nn
+from torch.nn import functional
 
 import mupfx
 from mupfx.core.finding import Level
@@ -106,13 +107,10 @@ def test_parameters_that_nothing_reaches_are_noted() -> None:
 
 
 def test_a_model_that_cannot_be_read_and_is_not_trained_tests_nothing() -> None:
-    def part(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-        found: Tensor = model[4](model[:4](batch[0])).square().mean()  # type: ignore[index]
-        return found
-
     def made(width: int) -> Any:
-        model, optimizer, data, _ = targets.good(width)
-        return model, optimizer, data, part
+        model, *rest = targets.good(width)
+        torch.nn.init.constant_(model.get_parameter("0.bias"), float("nan"))
+        return model, *rest
 
     report = mupfx.check(made, **QUICK)
     assert report.verdict == "fail"
@@ -120,7 +118,7 @@ def test_a_model_that_cannot_be_read_and_is_not_trained_tests_nothing() -> None:
         [
             (
                 Level.WARNING,
-                "the model could not be analysed: the example inputs do not fit Sequential.forward: missing a required argument: 'input'",
+                "the model could not be analysed: weights hold values that are not finite",
             ),
             (
                 Level.ERROR,
@@ -128,6 +126,34 @@ def test_a_model_that_cannot_be_read_and_is_not_trained_tests_nothing() -> None:
             ),
         ]
     )
+
+
+class Steps(nn.Module):
+    """Is never called itself, as models of training frameworks are not."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.net = net(width)
+
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        return functional.cross_entropy(self.net(batch[0]), batch[1])
+
+
+@pytest.mark.parametrize("converted", [True, False])
+def test_a_model_whose_loss_is_a_method_of_its_own(converted: bool) -> None:  # noqa: FBT001
+    def made(width: int) -> Any:
+        model = Steps(width)
+        if converted:
+            mupfx.convert(model.net, torch.zeros(1, 8), base=net(targets.BASE))
+            optimizer = mupfx.optimizer(torch.optim.AdamW, model.net, lr=2**-8)
+        else:
+            optimizer = torch.optim.AdamW(model.parameters(), lr=2**-8)
+        return model, optimizer, batch(), lambda model, data: model.training_step(data)
+
+    report = mupfx.check(made, **QUICK)
+    assert report.notes == ("the loss calls parts of the model alone: the model is read with it",)
+    assert (report.verdict == "pass") is converted
+    assert converted or ("MUP002", "net.2.weight") in codes(report)
 
 
 def test_everything_supplied_is_said() -> None:

@@ -26,7 +26,7 @@ from mupfx.pipeline.checking.supplies import (
     supply_loss,
 )
 from mupfx.pipeline.checking.target import Target, raised
-from mupfx.pipeline.checking.watching import first_call
+from mupfx.pipeline.checking.watching import called_by, first_call
 from mupfx.tables.mup import MUP
 
 
@@ -129,10 +129,9 @@ class Workshop:
         if made.loss is not None:
             found = self._guarded(first_call, size, "the loss")(made.model, made.batch, made.loss)
             if found is None:
-                said.append(
-                    "the loss never calls the model itself: it cannot be read, only trained"
-                )
-            args, kwargs = found or ((), {})
+                called_by(made.model, made.loss)
+                said.append("the loss calls parts of the model alone: the model is read with it")
+            args, kwargs = found or ((made.batch,), {})
             return args, kwargs, made.batch, made.loss
         if made.args is None:
             call = self._needs.call

@@ -33,4 +33,5 @@ class Progress:
 
 def _work(size: Size) -> float:
     """Between a small model's constant cost and a large one's matrices."""
-    return float(256 + (size.width or 0)) ** 1.5 * (size.depth or 1)
+    wide = 256.0 + (size.width or 0)
+    return wide * wide**0.5 * (size.depth or 1)
