@@ -12,6 +12,8 @@ from mupfx.render.collapse import INDEX, groups
 from mupfx.render.document import Column, Row, Table
 
 T = TypeVar("T")
+_NUMBERS = re.compile(rf"{INDEX.pattern}|(?<=:[a-z])\d+$")
+"""What may differ in a name: an index of a layer, and the number of a branch in ``branch:b2``."""
 _NUMBERED = re.compile(r"_\d+$")
 
 
@@ -34,7 +36,7 @@ def alike(
     if not found:
         return ()
     count = len(next(iter(found)))
-    columns = (Column("", varies=INDEX), *(Column("") for _ in range(count - 1)))
+    columns = (Column("", varies=_NUMBERS), *(Column("") for _ in range(count - 1)))
     table = Table("", columns, tuple(found))
     return tuple(
         (shown[0], tuple(item for row in rows for item in found[row]))
@@ -55,7 +57,8 @@ def _name(finding: Finding) -> str:
 
 
 def _counted(name: str, found: Sequence[Finding]) -> str:
-    return f"{name} ({len(found)} sites)" if ":" in name and len(found) > 1 else name
+    hidden = ":" in name and "{" not in name and len(found) > 1
+    return f"{name} ({len(found)} sites)" if hidden else name
 
 
 def message(name: str, first: Finding) -> str:

@@ -14,22 +14,23 @@ from mupfx.core.report import Report, Size, Slope, Verdict
 LETTERS = {"width": "n", "depth": "L"}
 """What an axis is called in an exponent."""
 NONE = "-"
-_SIMPLE = 8
-"""Largest denominator of an exponent that is written as a fraction."""
+_SIMPLE = ((8, 1e-6), (2, 5e-3))
+"""Denominators of exponents that are written as fractions, and how close they must be."""
 
 
 def exponent(value: float | None) -> str:
     """A number as theory writes it, if it is one of those; else with two decimals.
 
-    >>> exponent(-0.5), exponent(0.9834), exponent(-0.001), exponent(None)
-    ('-1/2', '0.98', '0.00', '-')
+    >>> exponent(-0.5), exponent(0.125), exponent(0.126), exponent(-0.001), exponent(None)
+    ('-1/2', '1/8', '0.13', '0', '-')
     """
     if value is None or not isfinite(value):
         return NONE if value is None else str(value)
-    simple = Fraction(value).limit_denominator(_SIMPLE)
-    if abs(value - simple) < 1e-6:
-        return str(simple)
-    return f"{round(value, 2) + 0.0:.2f}"
+    for denominator, close in _SIMPLE:
+        simple = Fraction(value).limit_denominator(denominator)
+        if abs(value - simple) < close:
+            return str(simple)
+    return f"{value:.2f}"
 
 
 def power(value: float | None, axis: str) -> str:

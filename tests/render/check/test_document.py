@@ -132,6 +132,16 @@ def test_sites_of_one_line_are_one() -> None:
     assert lines.title == "error MUP002 attention:bmm (2 sites)"
 
 
+def test_branches_are_numbered_together() -> None:
+    branches = tuple(
+        replace(FAILS.findings[0], parameter=f"branch:b{at}", message="it grows") for at in range(8)
+    )
+    document = report_document(replace(FAILS, findings=branches))
+    assert [p.title for p in document if p.title.startswith("error")] == [
+        "error MUP002 branch:b{0..7}"
+    ]
+
+
 def test_zeros_have_no_row() -> None:
     zero = replace(PASSES.quantities[0], values=(0.0,) * 4, measured=None)
     (table,) = quantity_tables(replace(PASSES, quantities=(zero, PASSES.quantities[1])))
