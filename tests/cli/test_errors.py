@@ -129,4 +129,10 @@ def test_help_names_what_there_is() -> None:
         "emit",
         "explain",
         "demo",
+        "check",
+        "diff",
+        "observe",
+        "transfer",
+        "report",
+        "plot",
     }
