@@ -14,19 +14,22 @@ def transfer_document(found: Transfer) -> Document:
 
 
 def optima(found: Transfer) -> Table:
-    """A row a size: the best rate in each parametrization, with its interval."""
-    columns = [Column("size")]
-    for name in found.optima:
-        columns += [
-            Column(f"{name}: best lr", right=True),
-            Column("log2", right=True),
-            Column("loss there", right=True),
-        ]
-    rows = tuple(
-        (label(size), *(cell for of in found.optima.values() for cell in _cells(of[size])))
-        for size in found.grid.sizes
+    """A row a parametrization and size: the best rate, and how far seeds agree on it."""
+    columns = (
+        Column("parametrization"),
+        Column("size", right=True),
+        Column("best lr", right=True),
+        Column("log2", right=True),
+        Column("interval", right=True),
+        Column("loss there", right=True),
     )
-    return Table("best learning rate by size, 90 % intervals over seeds", tuple(columns), rows)
+    rows = tuple(
+        (name, label(size), *_cells(optimum))
+        for name, of in found.optima.items()
+        for size, optimum in of.items()
+    )
+    seeds = len(found.grid.seeds)
+    return Table(f"best learning rate by size, 90 % intervals over {seeds} seeds", columns, rows)
 
 
 def drifts(found: Transfer) -> Table:
@@ -88,13 +91,10 @@ def exponent(rate: float) -> str:
 
 def _cells(optimum: Optimum) -> Row:
     beyond = {"low": " or less", "high": " or more"}.get(optimum.edge, "")
-    spread = ""
-    if optimum.interval is not None:
-        low, high = optimum.interval
-        spread = f" +-{(log2(high) - log2(low)) / 2:.2f}"
     return (
         f"{optimum.lr:.3g}{beyond}",
-        f"{log2(optimum.lr):.2f}{spread}",
+        f"{log2(optimum.lr):.2f}",
+        "" if optimum.interval is None else "{:.2f} to {:.2f}".format(*map(log2, optimum.interval)),
         f"{optimum.loss:.4f}",
     )
 

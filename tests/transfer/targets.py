@@ -46,6 +46,32 @@ def deep(width: int, depth: int) -> dict[str, Any]:
     return {"model": net(width, depth), "batch": batch(), "loss": loss}
 
 
+class Residual(nn.Module):
+    """A stream with blocks added to it, for depths."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.stem = nn.Linear(FEATURES, width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
+            )
+            for _ in range(depth)
+        )
+        self.head = nn.Linear(width, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = x + block(x)
+        out: Tensor = self.head(x)
+        return out
+
+
+def residual(width: int, depth: int) -> dict[str, Any]:
+    return {"model": Residual(width, depth), "batch": batch(), "loss": loss}
+
+
 def full_batch(width: int) -> dict[str, Any]:
     """One batch for every step, and nothing held out."""
     return {"model": net(width), "batch": batch(), "loss": loss}

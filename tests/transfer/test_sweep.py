@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from mupfx.errors import MupfxError, TargetError
 from mupfx.pipeline.transfer.engines import Work
 from mupfx.pipeline.transfer.store import FILE
 from mupfx.pipeline.transfer.sweep import Ahead, How, Watch, sweep
-from mupfx.transferring import rates, transfer
+from mupfx.transferring import digest, rates, transfer
 from tests.transfer import targets
 
 ROOT = Path(__file__).parents[2]
@@ -233,3 +234,9 @@ def test_a_target_without_data_is_refused_before_anything_is_written(tmp_path: P
     with pytest.raises(TargetError, match="nothing to train on"):
         small(tmp_path, targets.no_data)
     assert len(lines(tmp_path)) == 1
+
+
+def test_a_digest_is_of_the_targets_file() -> None:
+    assert digest(targets.mlp) == digest(targets.deep) == digest(partial(targets.mlp, seed=1))
+    assert digest(targets.mlp) not in {digest(transfer), ""}
+    assert digest(Pretence()) == ""

@@ -74,15 +74,18 @@ def test_a_target_that_converts_itself() -> None:
         trained(targets.converting, "mup")
 
 
-def test_a_depth_rule_sees_the_depth_of_the_base() -> None:
+def test_a_table_with_depth_rules_sees_the_depth_of_the_base() -> None:
+    """At the base's own depth nothing changes; deeper, only a table with depth rules does."""
     recipe = replace(RECIPE, base=Size(4, 2))
-    found = [
-        run_trial(targets.deep, recipe, Trial(name, Size(4, depth), 0, 0.01)).loss
-        for name in ("sp", "mup")
+    losses = {
+        (name, depth): run_trial(
+            targets.residual, recipe, Trial(name, Size(4, depth), 0, 0.01)
+        ).loss
+        for name in ("sp", "mup", "completep")
         for depth in (2, 4)
-    ]
-    assert found[0] == found[2]
-    assert None not in found
+    }
+    assert losses["sp", 2] == losses["mup", 2] == losses["completep", 2]
+    assert losses["sp", 4] == losses["mup", 4] != losses["completep", 4]
 
 
 def test_what_diverges_is_a_result() -> None:

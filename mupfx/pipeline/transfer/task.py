@@ -7,7 +7,7 @@ they are rebuilt over the plan's groups; where it makes none, there is one of th
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, repeat
 from typing import Any
@@ -95,14 +95,23 @@ def task_of(factory: Factory, recipe: Recipe, trial: Trial) -> Task:
         model, drawn = made_by(make)
         made, data = seen[0]
         _require_free(model, trial, recipe)
-        base = partial(_make, target, recipe.base, trial.seed, [])
-        request = _request(base, parametrization(trial.parametrization), drawn)
-        convert(model, call_of(made, data), request)
+        table = parametrization(trial.parametrization)
+        base = partial(_make, target, base_of(trial, recipe, table), trial.seed, [])
+        convert(model, call_of(made, data), _request(base, table, drawn))
         optimizers = _scaled(made, recipe, trial.lr)
     _require_rate(made, factory, recipe)
     seed_all(trial.seed)  # what follows draws alike however much was drawn before
     batches = chain.from_iterable(_rounds(data.batches))
     return Task(made.model, optimizers, made.schedulers, batches, data.loss, data.held_out)
+
+
+def base_of(trial: Trial, recipe: Recipe, table: Parametrization) -> Size:
+    """The size that rates are relative to; as deep as the trial where depth has no rule."""
+    return recipe.base if _by_depth(table) else replace(recipe.base, depth=trial.size.depth)
+
+
+def _by_depth(table: Parametrization) -> bool:
+    return table.depth is not None or table.plain is not None
 
 
 def _request(
@@ -119,8 +128,7 @@ def convert(model: nn.Module, call: Call, request: Request) -> None:
     """
     preflight(model)
     table = request.parametrization
-    deeper = table.depth is not None or table.plain is not None
-    options = Options(None, infer_depth=deeper, layers=table.plain is not None)
+    options = Options(None, infer_depth=_by_depth(table), layers=table.plain is not None)
     analysis = run_analysis(model, *call, request.base, options)
     lower(model, make_plan(model, analysis, request))
 
