@@ -25,7 +25,7 @@ Targets = Annotated[
     typer.Argument(
         metavar="[TARGET]...",
         help="package.module:callable or file.py:callable, called with a width; or the NAME of a"
-        " [tool.mupfx.checks.NAME] in pyproject.toml; without any, all of these.",
+        " \\[tool.mupfx.checks.NAME] in pyproject.toml; without any, all of these.",
     ),
 ]
 Widths = Annotated[

@@ -209,3 +209,7 @@ def test_progress_is_shown_where_somebody_watches(monkeypatch: pytest.MonkeyPatc
         watch("reading width=16", 1.0, 4.0)
     assert "checking it: reading width=16" in stream.getvalue()
     assert "25%" in stream.getvalue()
+
+
+def test_help_names_the_table_of_the_configuration() -> None:
+    assert "[tool.mupfx.checks.NAME]" in " ".join(run("check", "--help").stdout.split())
