@@ -1,6 +1,7 @@
 """How far a check has come, told to whoever watches."""
 
 from collections.abc import Callable, Iterable
+from math import sqrt
 
 from mupfx.core.report import Size
 
@@ -34,4 +35,4 @@ class Progress:
 def _work(size: Size) -> float:
     """Between a small model's constant cost and a large one's matrices."""
     wide = 256.0 + (size.width or 0)
-    return wide * wide**0.5 * (size.depth or 1)
+    return wide * sqrt(wide) * (size.depth or 1)
