@@ -5,6 +5,7 @@ Quantities, for an op ``y = op(x, W)`` at step ``t``::
     rms, mean_abs   of y_t
     update          rms of y_t - y_0
     own_update      rms of op(x_t, W_t) - op(x_t, W_0): what the op's own weights moved
+    update_mean_abs, own_update_mean_abs   mean absolute values of the same
 
 Nothing is kept but numbers, a sample of every op's entries, and the weights at the start. Own
 updates are taken on a sample of rows where the op treats rows alike.
@@ -82,7 +83,7 @@ class Coordinates:
             self.now[node] = sample = self.sampler.take(tensor)
             start = self.samples.setdefault(node, sample)
             if start is not sample and start.shape == sample.shape:
-                self.found[node, "update"] = length(sample - start), per_entry(sample)
+                self._change(node, "update", sample - start)
 
     def _own(self, node: fx.Node, value: Any, inputs: Inputs) -> None:
         if self.graph.kinds[node] is Kind.PARAMETER:
@@ -90,7 +91,12 @@ class Coordinates:
         elif node.op == "call_function" and self.graph.mixes(node):
             tensor = first_tensor(value)
             if tensor is not None:
-                self.found[node, "own_update"] = self._own_update(node, tensor.detach(), inputs)
+                change = self._own_update(node, tensor.detach(), inputs)
+                self._change(node, "own_update", change)
+
+    def _change(self, node: fx.Node, name: str, change: Tensor) -> None:
+        self.found[node, name] = length(change), per_entry(change)
+        self.found[node, f"{name}_mean_abs"] = absolute(change), 1 / max(change.numel(), 1)
 
     @torch.no_grad()
     def _shadow(self, node: fx.Node, inputs: Inputs) -> Any:
@@ -114,13 +120,13 @@ class Coordinates:
         return list(args), kwargs
 
     @torch.no_grad()
-    def _own_update(self, node: fx.Node, value: Tensor, inputs: Inputs) -> tuple[Tensor, float]:
+    def _own_update(self, node: fx.Node, value: Tensor, inputs: Inputs) -> Tensor:
         args, kwargs = self._at_start(node, inputs)
         args, value = self._sampled(node, args, value)
         with _same_draws(node):
             other = first_tensor(node.target(*args, **kwargs))  # type: ignore[operator]
         assert other is not None
-        return length(value - other), per_entry(value)
+        return value - other
 
     def _sampled(self, node: fx.Node, args: list[Any], value: Tensor) -> tuple[list[Any], Tensor]:
         """Operands and result for some rows or examples, where the op treats all alike."""

@@ -19,7 +19,16 @@ import torch
 from torch import Tensor, fx
 from torch.autograd import forward_ad
 
-from mupfx.observables.graph import Inputs, Layer, ModelGraph, Run, Values, again, apart
+from mupfx.observables.graph import (
+    Inputs,
+    Layer,
+    ModelGraph,
+    RandomState,
+    Run,
+    Values,
+    again,
+    apart,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +124,8 @@ class Step:
     moved: Mapping[str, Tensor]
     """What was added to parameters, by first name."""
     arguments: Mapping[str, Any]
-    random: Tensor
-    """State of the generator before the run."""
+    random: RandomState
+    """State of the generators before the run."""
 
 
 class _Compared:

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import fx, nn
@@ -233,16 +233,36 @@ def first_tensor(value: Any) -> torch.Tensor | None:
     return next((t for m in members if (t := first_tensor(m)) is not None), None)
 
 
+@dataclass(frozen=True, slots=True)
+class RandomState:
+    """Of every generator that a model may draw from."""
+
+    cpu: torch.Tensor
+    cuda: tuple[torch.Tensor, ...]
+
+    @classmethod
+    def now(cls) -> Self:
+        """As it is."""
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else ()
+        return cls(torch.random.get_rng_state(), tuple(cuda))
+
+    def restore(self) -> None:
+        """Draw from here on again."""
+        torch.random.set_rng_state(self.cpu)
+        for device, state in enumerate(self.cuda):
+            torch.cuda.set_rng_state(state, device)
+
+
 @contextmanager
-def again(random: torch.Tensor) -> Iterator[None]:
+def again(random: RandomState) -> Iterator[None]:
     """While open, kernels can be differentiated forwards, and random numbers are those of a state.
 
     Args:
-        random: Of the generator, as it was before another run.
+        random: As it was before another run.
     """
     with sdpa_kernel(SDPBackend.MATH), torch.random.fork_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*torch.jit.script", DeprecationWarning)  # torch's own
-        torch.random.set_rng_state(random)
+        random.restore()
         yield
 
 

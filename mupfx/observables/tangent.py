@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from mupfx.observables.graph import Inputs, ModelGraph, Run, Values, again, apart
+from mupfx.observables.graph import Inputs, ModelGraph, RandomState, Run, Values, again, apart
 
 OUTPUTS, DIFFERENTIAL = 8, 4
 """Most outputs of the kernel and of its differential: places in the first tensor of the result."""
@@ -33,8 +33,8 @@ class Moment:
     rates: Mapping[str, float]
     """Learning rate by first name; what has none is not trained."""
     arguments: Mapping[str, Any]
-    random: Tensor
-    """State of the generator that every run starts from."""
+    random: RandomState
+    """State of the generators that every run starts from."""
 
 
 class _Output:

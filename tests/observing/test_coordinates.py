@@ -26,6 +26,10 @@ def rms(x: Tensor) -> float:
     return float(x.detach().pow(2).mean().sqrt())
 
 
+def mean_abs(x: Tensor) -> float:
+    return float(x.detach().abs().mean())
+
+
 def number(seen: Observations, quantity: str, op: str, step: int) -> float:
     (row,) = seen.where(quantity=quantity, op=op, step=step).rows
     return row.value
@@ -49,9 +53,11 @@ def test_against_numbers_by_hand() -> None:
     hidden, before = model[:2](x), start[:2](x)
     wanted = {
         ("rms", "tanh"): rms(hidden),
-        ("mean_abs", "tanh"): float(hidden.detach().abs().mean()),
+        ("mean_abs", "tanh"): mean_abs(hidden),
         ("update", "tanh"): rms(hidden - before),
         ("own_update", "linear"): rms(model[0](x) - first(x)),
+        ("own_update_mean_abs", "linear"): mean_abs(model[0](x) - first(x)),
+        ("update_mean_abs", "tanh"): mean_abs(hidden - before),
         ("own_update", "linear_1"): rms(model[2](hidden) - last(hidden)),
         ("update", "linear_1"): rms(model(x) - start(x)),
         ("update", "linear"): rms(model[0](x) - first(x)),

@@ -22,7 +22,7 @@ from mupfx.core.setup import Loss
 from mupfx.errors import ObserveError
 from mupfx.observables import feature_speed
 from mupfx.observables.feature_speed import Kept, Speed, Step
-from mupfx.observables.graph import ModelGraph, first_names, values_of
+from mupfx.observables.graph import ModelGraph, RandomState, first_names, values_of
 from mupfx.pipeline.checking.watching import first_call
 from mupfx.pipeline.observing.graphs import Call, graph_of
 from mupfx.pipeline.observing.training import stand_in
@@ -114,7 +114,7 @@ def _measure(
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     held = {n: p.grad for n, p in parameters.items()}
     values = {n: v.detach().clone() for n, v in values_of(model).items()}
-    random = torch.random.get_rng_state()
+    random = RandomState.now()
     try:
         for parameter in parameters.values():
             parameter.grad = None

@@ -21,7 +21,7 @@ from mupfx.pipeline.checking.surroundings import untouched
 from mupfx.pipeline.checking.target import Target, read_target
 from mupfx.pipeline.observing.graphs import Call, graph_of, holds
 from mupfx.pipeline.observing.scales import predicted_gamma, richness
-from mupfx.pipeline.observing.training import Recorder, Wanted
+from mupfx.pipeline.observing.training import Recorder, Wanted, never_called
 from mupfx.tables.mup import MUP
 
 WHAT = (
@@ -113,10 +113,7 @@ def _tell(asked: Observing, before: int, total: int, done: int, now: str) -> Non
 
 def _call(setup: Setup) -> Call:
     if not (setup.args or setup.kwargs):
-        raise ObserveError(
-            "the loss never calls the model itself, so there is nothing to observe",
-            hint="call the model in the loss: loss = lambda model, batch: f(model(batch))",
-        )
+        raise never_called()
     return Call(setup.args, setup.kwargs)
 
 

@@ -9,15 +9,17 @@ from torch import Tensor, fx, nn
 
 from mupfx.core.observed import Row
 from mupfx.core.setup import Setup
+from mupfx.errors import ObserveError
 from mupfx.observables import diversity, feature_speed, tangent
 from mupfx.observables.coordinates import Coordinates
 from mupfx.observables.feature_speed import Behind, Kept, Speed, Step
-from mupfx.observables.graph import ModelGraph, Run, Several, first_names, values_of
+from mupfx.observables.graph import ModelGraph, RandomState, Run, Several, first_names, values_of
 from mupfx.observables.tangent import Moment
 from mupfx.passes.frontends.values import signature_of
 
 DOUBT = 0.005
 """How far rounding may bring the two sides of the formula apart, in half precision, too."""
+OF_VALUES = ("rms", "mean_abs")
 WHOLE = ("output", "feature")
 """Values of the whole model, of which size and change have rows of their own."""
 
@@ -88,12 +90,13 @@ class Recorder:
         self._zero()
         self.coordinates.begin(moved=step > 0)
         kept = Kept(self.graph)
-        random = torch.random.get_rng_state()
+        random = RandomState.now()
         watch = Several(self.coordinates, *([kept] if fast else []))
         stand, called = stand_in(self.model, self.graph, watch)
         with torch.set_grad_enabled(update):
             loss = self.setup.loss(stand, self.setup.batch)
-        assert called, "the loss called the model once before"
+        if not called:
+            raise never_called()
         self._add(step, "", "loss", float(loss.detach()))
         self._coordinates(step)
         self._seldom(step, called, random)
@@ -113,12 +116,9 @@ class Recorder:
 
     def _coordinates(self, step: int) -> None:
         found = self.coordinates.numbers()
-        per_op = {
-            quantity: not self.wanted.what.isdisjoint({"coordinates", "updates"})
-            for quantity in ("rms", "mean_abs")
-        } | {"update": "updates" in self.wanted.what, "own_update": True}
+        every = not self.wanted.what.isdisjoint({"coordinates", "updates"})
         for (node, quantity), value in found.items():
-            if per_op[quantity]:
+            if every if quantity in OF_VALUES else "updates" in self.wanted.what:
                 self._of_node(step, node, quantity, value)
         whole = dict(zip(WHOLE, (self.graph.output, self.graph.features), strict=True))
         for name, chosen in whole.items():
@@ -127,14 +127,14 @@ class Recorder:
                 if (chosen, "update") in found:
                     self._add(step, "", f"{name}_update", found[chosen, "update"])
 
-    def _seldom(self, step: int, called: Mapping[str, Any], random: Tensor) -> None:
+    def _seldom(self, step: int, called: Mapping[str, Any], random: RandomState) -> None:
         if self.wanted.at(step, "ntk"):
             self._kernel(step, self._moment(called, random))
         if self.wanted.at(step, "diversity"):
             for i, stream in enumerate(self.graph.streams):
                 self._diversity(step, f"s{i}", stream)
 
-    def _moment(self, called: Mapping[str, Any], random: Tensor) -> Moment:
+    def _moment(self, called: Mapping[str, Any], random: RandomState) -> Moment:
         rates = {}
         by_id = {id(p): n for n, p in self.model.named_parameters()}
         for optimizer in self.setup.optimizers:
@@ -167,7 +167,7 @@ class Recorder:
             self._add(step, name, "diversity", kappa)
 
     def _fast_step(
-        self, step: int, loss: Tensor, kept: Kept, called: Mapping[str, Any], random: Tensor
+        self, step: int, loss: Tensor, kept: Kept, called: Mapping[str, Any], random: RandomState
     ) -> None:
         named = dict(self.model.named_parameters())
         before = {n: v.detach().clone() for n, v in values_of(self.model).items()}
@@ -236,6 +236,14 @@ class Recorder:
                 quantity, value,
             )
         )  # fmt: skip
+
+
+def never_called() -> ObserveError:
+    """What to raise where a loss takes something else of the model than its output."""
+    return ObserveError(
+        "the loss never calls the model itself, so there is nothing to observe",
+        hint="call the model in the loss: loss = lambda model, batch: f(model(batch))",
+    )
 
 
 def stand_in(model: nn.Module, graph: ModelGraph, watch: Any) -> tuple[nn.Module, dict[str, Any]]:
