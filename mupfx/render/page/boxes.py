@@ -3,8 +3,8 @@
 Sizes follow from the number of characters, as text is set in a font of one width.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise, starmap
 
 from mupfx.render.page.captions import TIMES, Caption, Captions, Line
 from mupfx.render.page.cells import Kind
@@ -58,8 +58,8 @@ class Box:
     times: int = 1
     lines: tuple[PlacedLine, ...] = ()
     children: tuple["Box", ...] = ()
-    curves: tuple[str, ...] = ()
-    """Paths, as SVG writes them."""
+    curves: str = ""
+    """All edges between children, as SVG writes a path."""
     origin: Point = (0.0, 0.0)
     """Where the curves' own coordinates begin."""
     doors: Doors = (0.0, 0.0)
@@ -76,7 +76,7 @@ class _Inside:
     """What a box holds, laid out."""
 
     children: tuple[Box, ...]
-    curves: tuple[str, ...]
+    curves: str
     size: Size
     doors: Doors | None
     """Where its ports are; None where it has none."""
@@ -171,19 +171,16 @@ def _moved(box: Box, to: Point) -> Box:
     return replace(box, x=to[0], y=to[1])
 
 
-def _curves(placed: Placed) -> tuple[str, ...]:
-    return tuple(_curve(route) for route in placed.routes.values())
+def _curves(placed: Placed) -> str:
+    """All edges as one path; what several share is drawn once."""
+    pieces = (piece for route in placed.routes.values() for piece in pairwise(route))
+    return " ".join(starmap(_curve, dict.fromkeys(pieces)))
 
 
-def _curve(points: Sequence[Point]) -> str:
-    """Through the points, leaving and arriving straight down."""
-    (x, y), *rest = points
-    path = [f"M{x:.1f} {y:.1f}"]
-    for to_x, to_y in rest:
-        if abs(to_x - x) < 0.5:
-            path.append(f"L{to_x:.1f} {to_y:.1f}")
-        else:
-            middle = (y + to_y) / 2
-            path.append(f"C{x:.1f} {middle:.1f} {to_x:.1f} {middle:.1f} {to_x:.1f} {to_y:.1f}")
-        x, y = to_x, to_y
-    return " ".join(path)
+def _curve(start: Point, end: Point) -> str:
+    """From point to point, leaving and arriving straight down."""
+    (x, y), (to_x, to_y) = start, end
+    if abs(to_x - x) < 0.5:
+        return f"M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}"
+    middle = (y + to_y) / 2
+    return f"M{x:.1f} {y:.1f}C{x:.1f} {middle:.1f} {to_x:.1f} {middle:.1f} {to_x:.1f} {to_y:.1f}"

@@ -87,7 +87,9 @@ class Captions:
         role, use = uses[main]
         axes = self.analysis.roles[main].axes
         whole = common([self.row_of[name].name for name in cell.parameters])
-        title = within(whole or common([self.row_of[main].name]), around) or dotted(whole)[-1]
+        if len(dotted(whole)) < len(dotted(common(cell.parameters))):  # not alike in every layer
+            whole = common([self.row_of[main].name])
+        title = within(whole, around) or dotted(whole)[-1]
         lines = [
             Line(word, tuple(c for dim in dims for c in self.classes.axis(axes[dim])))
             for word, dims in (("in", use.fan_in or use.index), ("out", use.fan_out))

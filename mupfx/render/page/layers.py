@@ -1,7 +1,7 @@
 """A small directed graph in layers: every edge leads down, and few cross.
 
 ``arrange(3, ((0, 1), (1, 2), (0, 2)))`` puts 0, 1 and 2 below each other, with a place beside 1
-that the edge from 0 to 2 passes through.
+that the edge from 0 to 2 passes through. Edges from one vertex share their way.
 """
 
 from collections.abc import Sequence
@@ -28,11 +28,14 @@ def arrange(count: int, edges: Sequence[Edge]) -> Layers:
     """Layer, cut long edges, and order every row. Edges that do not lead to a later one are not."""
     down = list(dict.fromkeys((a, b) for a, b in edges if a < b))
     depth = _depths(count, down)
+    lanes: dict[int, list[int]] = {}
     paths: dict[Edge, tuple[int, ...]] = {}
     for a, b in down:
-        between = range(depth[a] + 1, depth[b])
-        paths[a, b] = (a, *range(len(depth), len(depth) + len(between)), b)
-        depth += between
+        lane = lanes.setdefault(a, [])
+        for at in range(depth[a] + 1 + len(lane), depth[b]):
+            lane.append(len(depth))
+            depth.append(at)
+        paths[a, b] = (a, *lane[: depth[b] - depth[a] - 1], b)
     links = tuple(dict.fromkeys(link for path in paths.values() for link in pairwise(path)))
     rows = [
         [v for v, d in enumerate(depth) if d == row] for row in range(max(depth, default=-1) + 1)

@@ -16,8 +16,10 @@ Doors = tuple[float, float]
 
 GAP_X = 18.0
 GAP_Y = 26.0
-_LANE = 6.0
+_PLACE: Size = (6.0, 0.0)
 """Room for an edge that passes a row."""
+_LANE_GAP = 3.0
+"""Between two of them."""
 _SWEEPS = 12
 _STRAIGHT = 8.0
 """How much more a long edge weighs than a short one."""
@@ -46,7 +48,7 @@ def place(
     """
     layers = arrange(len(sizes), edges)
     count = 1 + max((v for row in layers.rows for v in row), default=-1)
-    boxes = [*sizes, *[(_LANE, 0.0)] * (count - len(sizes))]
+    boxes = [*sizes, *[_PLACE] * (count - len(sizes))]
     centres = _centres(layers, boxes, len(sizes))
     left = min((centres[v] - boxes[v][0] / 2 for v in range(count)), default=0.0)
     centres = [x - left for x in centres]
@@ -148,7 +150,8 @@ def _settle(
     """Put a row as near to its wishes as its order and widths allow, in least squares."""
     offsets = [0.0]
     for a, b in pairwise(row):
-        offsets.append(offsets[-1] + (boxes[a][0] + boxes[b][0]) / 2 + GAP_X)
+        gap = _LANE_GAP if boxes[a] == boxes[b] == _PLACE else GAP_X
+        offsets.append(offsets[-1] + (boxes[a][0] + boxes[b][0]) / 2 + gap)
     blocks: list[list[float]] = []  # value, weight, how many
     for wish, offset, weight in zip(wishes, offsets, weights, strict=True):
         blocks.append([wish - offset, weight, 1])
