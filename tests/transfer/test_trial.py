@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 import torch
 
+import mupfx
 from mupfx.core.report import Size
 from mupfx.core.transfer import Recipe, Run, Trial
 from mupfx.demo import pretraining
 from mupfx.errors import MupfxError, TargetError
+from mupfx.pipeline.transfer.data import read
 from mupfx.pipeline.transfer.task import task_of
 from mupfx.pipeline.transfer.trial import rate_at, run_trial
 from tests.transfer import targets
@@ -168,6 +170,18 @@ def test_an_unknown_optimizer_or_table() -> None:
         trained(targets.mlp, optimizer="AdmW")
     with pytest.raises(MupfxError, match="mup"):
         trained(targets.mlp, "mupp")
+
+
+def test_a_check_takes_the_same_target() -> None:
+    report = mupfx.check(targets.mlp, widths=(8, 16, 32), dynamic=False)
+    assert not [finding for finding in report.findings if finding.code == "MUP019"]
+
+
+@pytest.mark.parametrize("batches", [3, [], iter(())])
+def test_batches_that_are_none(batches: object) -> None:
+    made = {"model": targets.net(4), "batches": batches, "loss": targets.loss}
+    with pytest.raises(TargetError, match="batch"):
+        read(made, "target")
 
 
 def test_the_embedded_gpt_learns() -> None:

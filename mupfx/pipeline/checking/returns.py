@@ -1,7 +1,7 @@
 """What a target may return, brought to one form.
 
 ``(model, optimizer, batch, loss)``, any shorter beginning that makes sense, a mapping with these
-names and ``scheduler``, or ``(model, args[, kwargs])`` as ``mupfx inspect`` takes it.
+names, ``scheduler`` and ``batches``, or ``(model, args[, kwargs])`` as ``mupfx inspect`` takes it.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from mupfx.core.setup import Loss
 from mupfx.errors import TargetError, did_you_mean
+from mupfx.pipeline.checking.streams import one_batch
 
 FORMS = (
     "model, (model, optimizer), (model, optimizer, batch, loss), (model, args[, kwargs]), or a"
@@ -42,7 +43,7 @@ def read_made(made: object, name: str) -> Made:
         TargetError: It is none of the forms.
     """
     if isinstance(made, Mapping):
-        return _of_mapping(made, name)
+        return _of_mapping(one_batch(made, name).made, name)
     found = _of_tuple(made if isinstance(made, tuple) else (made,), name)
     if found is None:
         raise _none_of_the_forms(made, name)

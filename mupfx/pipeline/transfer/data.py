@@ -6,18 +6,18 @@ an iterable is read again when it ends, an iterator once, and one ``batch`` is e
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Any
 
 from mupfx.core.setup import Loss
 from mupfx.errors import TargetError
 from mupfx.pipeline.checking.returns import Made, read_made
+from mupfx.pipeline.checking.streams import Stream, one_batch
 from mupfx.pipeline.checking.watching import first_call
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 """Positional and keyword."""
 FORMS = "model, and batch or batches with loss; optimizer, scheduler and held_out if it likes"
-_STREAM, _HELD_OUT = "batches", "held_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,10 @@ def read(returned: object, name: str) -> tuple[Made, Data]:
     Raises:
         TargetError: There is nothing to train on.
     """
-    stream = held_out = None
+    stream = Stream({}, None, None)
     if isinstance(returned, Mapping):
-        returned = dict(returned)
-        stream, held_out = returned.pop(_STREAM, None), returned.pop(_HELD_OUT, None)
-        if stream is not None:
-            stream = _peeked(stream, name)
-            returned.setdefault("batch", stream[0])
-            stream = stream[1]
+        stream = one_batch(returned, name)
+        returned = stream.made
     made = read_made(returned, name)
     if made.loss is None:
         raise TargetError(
@@ -52,21 +48,8 @@ def read(returned: object, name: str) -> tuple[Made, Data]:
             hint="{'model': model, 'batches': DataLoader(...), 'loss': loss}, where "
             "loss(model, batch) is a scalar",
         )
-    return made, Data(repeat(made.batch) if stream is None else stream, made.loss, held_out)
-
-
-def _peeked(stream: object, name: str) -> tuple[Any, Iterable[Any]]:
-    """The first batch, and all of them."""
-    if not isinstance(stream, Iterable):
-        raise TargetError(
-            f"`{name}` returned batches that are none",
-            expected="a DataLoader, or any iterable or iterator of batches",
-            found=type(stream).__name__,
-        )
-    if not isinstance(stream, Iterator):
-        return next(iter(stream), None), stream
-    first = next(stream, None)
-    return first, chain((first,), stream)
+    batches = repeat(made.batch) if stream.batches is None else stream.batches
+    return made, Data(batches, made.loss, stream.held_out)
 
 
 def rounds(batches: Iterable[Any]) -> Iterator[Iterable[Any]]:
