@@ -57,6 +57,12 @@ class Finding:
     dynamic: bool = False
     """Seen in training; else read from the model and its optimizer."""
 
+    def __str__(self) -> str:
+        """One line: rule, tensor, message, place."""
+        named = f"{self.code} {self.parameter}" if self.parameter else self.code
+        where = "" if self.place is None else f" ({self.place})"
+        return f"{self.level} {named}: {self.message}{where}"
+
     def to_dict(self) -> dict[str, Any]:
         """An entry of the report's JSON."""
         place = self.place

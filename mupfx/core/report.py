@@ -86,6 +86,10 @@ class Report:
     notes: tuple[str, ...] = ()
     """What was supplied because the target does not bring it, and what was not judged."""
 
+    def __str__(self) -> str:
+        """The verdict, and a line a finding."""
+        return "\n".join((f"{self.verdict.upper()} {self.target}", *map(str, self.findings)))
+
     @property
     def errors(self) -> tuple[Finding, ...]:
         """The findings that fail the check."""

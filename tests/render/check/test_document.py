@@ -153,3 +153,11 @@ def test_an_exponent_that_is_off_has_the_expected_one_beside_it() -> None:
     near = replace(PASSES.quantities[0], parameter="other", measured=-0.52)
     (table,) = exponent_tables(replace(PASSES, quantities=(off, near)))
     assert [row[1] for row in table.rows] == ["n^0 (n^-1/2)", "n^-1/2"]
+
+
+def test_a_report_in_a_few_lines() -> None:
+    assert str(replace(FAILS, findings=FAILS.findings[3:5])) == snapshot("""\
+FAIL src/model one.py:build
+error MUP003 head.weight: the readout's effective init does not fall with fan-in, so logits start larger the wider the model (model one.py:51 return self.head(x) * 1.0)
+warning MUP008 head.weight: weight decay is AdamW's own default at every width\
+""")
