@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, fx
 
 from mupfx.core.ops import packet
-from mupfx.observables.graph import Inputs, Kind, ModelGraph, Values, first_tensor
+from mupfx.observables.graph import Kind, ModelGraph
+from mupfx.observables.running import Inputs, Values, first_tensor
 from mupfx.observables.sketch import Sampler, absolute, length, per_entry
 
 aten = torch.ops.aten

@@ -19,16 +19,8 @@ import torch
 from torch import Tensor, fx
 from torch.autograd import forward_ad
 
-from mupfx.observables.graph import (
-    Inputs,
-    Layer,
-    ModelGraph,
-    RandomState,
-    Run,
-    Values,
-    again,
-    apart,
-)
+from mupfx.observables.graph import Layer, ModelGraph
+from mupfx.observables.running import Inputs, RandomState, Run, Values, again, apart
 
 
 @dataclass(frozen=True, slots=True)

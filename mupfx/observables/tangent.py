@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from mupfx.observables.graph import Inputs, ModelGraph, RandomState, Run, Values, again, apart
+from mupfx.observables.graph import ModelGraph
+from mupfx.observables.running import Inputs, RandomState, Run, Values, again, apart
 
 OUTPUTS, DIFFERENTIAL = 8, 4
 """Most outputs of the kernel and of its differential: places in the first tensor of the result."""

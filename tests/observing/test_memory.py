@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mupfx.core.report import Size
 from mupfx.core.setup import Setup
-from mupfx.observables.graph import Inputs
+from mupfx.observables.running import Inputs
 from mupfx.observables.sketch import ENTRIES
 from mupfx.pipeline.observing.graphs import Call, graph_of
 from mupfx.pipeline.observing.training import Recorder, Wanted

@@ -22,7 +22,8 @@ from mupfx.core.setup import Loss
 from mupfx.errors import ObserveError
 from mupfx.observables import feature_speed
 from mupfx.observables.feature_speed import Kept, Speed, Step
-from mupfx.observables.graph import ModelGraph, RandomState, first_names, values_of
+from mupfx.observables.graph import ModelGraph, first_names
+from mupfx.observables.running import RandomState, values_of
 from mupfx.pipeline.checking.watching import first_call
 from mupfx.pipeline.observing.graphs import Call, graph_of
 from mupfx.pipeline.observing.training import stand_in

@@ -15,13 +15,12 @@ from mupfx.observables.graph import (
     Layer,
     ModelGraph,
     Place,
-    Run,
     first_names,
     kinds_of,
     layer,
     shown_of,
-    values_of,
 )
+from mupfx.observables.running import Run, values_of
 from mupfx.passes.capture import as_it_was
 from mupfx.passes.frontends.runnable import SIZES, runnable
 from mupfx.passes.frontends.untouched import unwritten

@@ -13,7 +13,8 @@ from mupfx.errors import ObserveError
 from mupfx.observables import diversity, feature_speed, tangent
 from mupfx.observables.coordinates import Coordinates
 from mupfx.observables.feature_speed import Behind, Kept, Speed, Step
-from mupfx.observables.graph import ModelGraph, RandomState, Run, Several, first_names, values_of
+from mupfx.observables.graph import ModelGraph, first_names
+from mupfx.observables.running import RandomState, Run, Several, values_of
 from mupfx.observables.tangent import Moment
 from mupfx.passes.frontends.values import signature_of
 
