@@ -10,10 +10,8 @@ What is made of parameters alone is made of their old values too; where it first
     recorder.seen()  ->  {Use("head.weight", 0, "addmm"): Seen(0.031, contracted=256)}
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,11 +21,13 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mupfx.core.run import Seen, Use
+from mupfx.observables.calls import Call, Total, laid_as, order, same_draws
 from mupfx.observables.kept import Kept, Key, at_the_place_of, copied, key_of
 from mupfx.observables.uses import (
     ADDED,
     CONSTANT,
     COPIES,
+    MATRICES,
     SELECTIONS,
     SUMS,
     Args,
@@ -35,6 +35,7 @@ from mupfx.observables.uses import (
     contracted,
     factor_of_added,
     outputs_of,
+    product,
     squares,
     tensors_of,
     written,
@@ -53,36 +54,6 @@ class Made:
     """Held, so that nothing else is stored there."""
     plain: bool
     """One parameter, entry by entry."""
-
-
-@dataclass(slots=True)
-class _Total:
-    """Over the uses of a parameter that are alike."""
-
-    contracted: int | None
-    count: int = 0
-    squares: list[Tensor] = field(default_factory=list)
-    random: list[Tensor | None] = field(default_factory=list)
-    beside: list[Tensor] = field(default_factory=list)
-
-    def add(
-        self, value: Tensor, factor: float, random: Tensor | None, beside: Tensor | None
-    ) -> None:
-        self.squares.append((_norm(value) * factor).square())
-        self.random.append(None if random is None else random * value.numel())
-        self.count += value.numel()
-        if beside is not None:
-            self.beside.append(_norm(beside).square() / max(1, beside.numel()))
-
-    def seen(self) -> Seen:
-        mean = float(torch.stack(self.squares).sum()) / self.count
-        known = [value.to(self.squares[0]) for value in self.random if value is not None]
-        coherent = None
-        if len(known) == len(self.random):
-            rest = mean - float(torch.stack(known).sum()) / self.count
-            coherent = math.sqrt(max(rest, 0.0))
-        beside = math.sqrt(float(torch.stack(self.beside).mean())) if self.beside else None
-        return Seen(math.sqrt(mean), self.contracted, coherent, beside)
 
 
 Signature = tuple[str, str, int, tuple[int, ...]]
@@ -110,7 +81,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._start = start
         self._made: dict[Key, Made] = {}
         self._picked: dict[Key, Made] = {}
-        self._totals: dict[Signature, _Total] = {}
+        self._totals: dict[Signature, Total] = {}
         self._means: dict[str, Tensor] | None = {} if means else None
         self.unwatched: dict[str, str] = {}
 
@@ -145,9 +116,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not sources or any(key_of(t) in self._roots for t in targets):
             out = func(*args, **given)
         elif self._meets_data(tensors):
-            out = self._use(_Call(func, args, given, tensors, targets), sources)
+            out = self._use(Call(func, args, given, tensors, targets), sources)
         else:
-            return self._make(_Call(func, args, given, tensors, targets), sources)
+            return self._make(Call(func, args, given, tensors, targets), sources)
         self._follow(func, tensors, [*outputs_of(out), *targets])
         return out
 
@@ -206,7 +177,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # ------------------------------------------------------------------ made of parameters alone
 
-    def _make(self, call: "_Call", sources: Mapping[str, None]) -> Any:
+    def _make(self, call: Call, sources: Mapping[str, None]) -> Any:
         """Do to the old values what is done to the new ones."""
         if call.is_view:
             return call.run()
@@ -219,7 +190,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for at, output in enumerate(outputs_of(out)):
             key = key_of(output)
             if key is not None and key not in self._roots and key not in self._made:
-                parts = {name: _laid_as(output, outputs_of(o)[at]) for name, o in old.items()}
+                parts = {name: laid_as(output, outputs_of(o)[at]) for name, o in old.items()}
                 self._made[key] = Made(parts, output, plain)
                 self._data.discard(key)
         return out
@@ -239,76 +210,103 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # ------------------------------------------------------------------ parameters that meet data
 
-    def _use(self, call: "_Call", sources: Mapping[str, None]) -> Any:
+    def _use(self, call: Call, sources: Mapping[str, None]) -> Any:
         """Compare with what comes of the old values."""
         copied = call.func in COPIES
-        added = {} if copied else self._added(call, sources)
-        rest = [name for name in sources if name not in added]
-        whole = rest[0] if self._start and len(rest) == 1 and call.func in _ADDED_LAST else ""
-        rest = [] if whole else rest
-        for name, value in added.items():
-            self._add(call, name, value, factor_of_added(call.func, call.kwargs), None)
+        rest = [name for name in sources if copied or not self._is_linear(call, name)]
+        for name in () if copied or self._start else sources:
+            if name not in rest:
+                self._add_linear(call, name)
         old = self._replays(call, rest, self._spared(call)) if rest else {}
         out = call.run()
         new = outputs_of(out)
-        if whole:
-            self._add(call, whole, _without_added(call, new[0]), 1.0, new[0])
-        for name, other in old.items():
-            if not copied:
-                self._add(call, name, new[0] - outputs_of(other)[0], 1.0, new[0])
+        for name in sources if self._start and not copied else ():
+            if name not in rest:
+                self._add(call, name, self._part(call, name, new[0]), new[0])
+        for name, other in {} if copied else old.items():
+            self._add(call, name, new[0] - outputs_of(other)[0], new[0])
         if new and (copied or call.func in SELECTIONS):
             self._pick(new[0], old)
         for target in call.targets:
             self._made.pop(key_of(target) or 0, None)
         return out
 
-    def _added(self, call: "_Call", sources: Iterable[str]) -> dict[str, Tensor]:
-        """What changed of an argument that is added: no need to run the op for it."""
-        found = {}
-        for name in sources:
-            mine = [
-                (at, t, old) for at, t in call.tensors if (old := self._old(t, name)) is not None
-            ]
-            if len(mine) == 1 and mine[0][0] == ADDED.get(call.func):
-                _, tensor, old = mine[0]
-                found[name] = tensor - old
-        return found
+    def _is_linear(self, call: Call, name: str) -> bool:
+        """What changed of the outcome comes of what changed of the argument."""
+        mine = self._mine(call, name)
+        if len(mine) > 1:
+            return False
+        is_added = mine[0][0] == ADDED.get(call.func)
+        return is_added or (call.func in MATRICES and not call.targets)
+
+    def _add_linear(self, call: Call, name: str) -> None:
+        """Without running the op again."""
+        ((at, tensor),) = self._mine(call, name)
+        old = self._old(tensor, name)
+        assert old is not None, "it is one of those that have an old value"
+        change = tensor - old
+        if at == ADDED.get(call.func):
+            self._add(call, name, change * factor_of_added(call.func, call.kwargs), None)
+            return
+        alpha = float(call.kwargs.get("alpha", 1))
+        made = product(call.func, call.args, at, change)
+        random = squares(call.func, call.args, at, change) if self._plain(tensor) else None
+        assert made is not None, "it is a product of matrices"
+        self._add(
+            call, name, made * alpha if alpha != 1 else made, made,
+            None if random is None else random * alpha**2,
+        )  # fmt: skip
+
+    def _part(self, call: Call, name: str, out: Tensor) -> Tensor:
+        """What a parameter makes of an outcome, all but what is added."""
+        ((at, tensor),) = self._mine(call, name)
+        place = ADDED.get(call.func)
+        if at == place:
+            return tensor * factor_of_added(call.func, call.kwargs)
+        if place is None or place >= len(call.args):
+            return out
+        added: Tensor | None = call.args[place]
+        return out if added is None else out - factor_of_added(call.func, call.kwargs) * added
+
+    def _mine(self, call: Call, name: str) -> list[tuple[int, Tensor]]:
+        """Arguments that are made of a parameter."""
+        return [(at, tensor) for at, tensor in call.tensors if self._is_of(tensor, name)]
 
     def _add(
-        self, call: "_Call", name: str, change: Tensor, factor: float, out: Tensor | None
-    ) -> None:
-        mine = [(at, t) for at, t in call.tensors if self._old(t, name) is not None]
-        at, tensor = mine[0]
+        self, call: Call, name: str, change: Tensor, out: Tensor | None,
+        random: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        at, tensor = self._mine(call, name)[0]
         plain = self._plain(tensor)
-        signature = (name, call.func.overloadpacket.__name__, at, _order(tensor))
+        signature = (name, call.func.overloadpacket.__name__, at, order(tensor))
         total = self._totals.setdefault(
-            signature, _Total(contracted(call.func, call.args, at) if plain else None)
+            signature, Total(contracted(call.func, call.args, at) if plain else None)
         )
-        random = None if self._start or not plain else self._random(call, name, at)
-        beside = None if out is None else self._beside(call, out)
-        total.add(change, factor, random, beside)
+        if random is None and plain and not self._start:
+            random = self._random(call, name, at)
+        total.add(change, random, None if out is None else self._beside(call, out))
 
-    def _beside(self, call: "_Call", out: Tensor) -> Tensor | None:
+    def _beside(self, call: Call, out: Tensor) -> Tensor | None:
         """The data that a parameter meets; what comes of it, where a kernel hides that."""
         if call.func not in SUMS and not call.pointwise:
             return out
         data = (t for _, t in call.tensors if t.is_floating_point() and self._is_data(t))
         return max(data, key=torch.numel, default=None)
 
-    def _random(self, call: "_Call", name: str, at: int) -> Tensor | None:
-        mine = [t for _, t in call.tensors if self._old(t, name) is not None]
-        old = self._old(mine[0], name)
-        if len(mine) > 1 or old is None or call.func not in SUMS:
+    def _random(self, call: Call, name: str, at: int) -> Tensor | None:
+        mine = self._mine(call, name)
+        if len(mine) > 1 or call.func not in SUMS or call.func in MATRICES:
             return None
-        return squares(call.func, call.args, at, mine[0] - old)
+        old = self._old(mine[0][1], name)
+        return None if old is None else squares(call.func, call.args, at, mine[0][1] - old)
 
     def _pick(self, output: Tensor, old: Mapping[str, Any]) -> None:
         key = key_of(output)
         if key is not None:
-            parts = {name: _laid_as(output, outputs_of(o)[0]) for name, o in old.items()}
+            parts = {name: laid_as(output, outputs_of(o)[0]) for name, o in old.items()}
             self._picked[key] = Made(parts, output, plain=True)
 
-    def _spared(self, call: "_Call") -> Callable[[Tensor], Tensor]:
+    def _spared(self, call: Call) -> Callable[[Tensor], Tensor]:
         """What an op may write to is copied for the second run; batch norm does not say so."""
         writes = {key_of(target) for target in call.targets} | self._buffers
 
@@ -320,7 +318,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     # ---------------------------------------------------------------------------------- old values
 
     def _replays(
-        self, call: "_Call", sources: Iterable[str], else_: Callable[[Tensor], Tensor]
+        self, call: Call, sources: Iterable[str], else_: Callable[[Tensor], Tensor]
     ) -> dict[str, Any]:
         """What an op makes of the old values of one parameter at a time."""
         found = {}
@@ -332,11 +330,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
             args, kwargs = pytree.tree_map_only(Tensor, swap, (call.args, dict(call.kwargs)))
             try:
-                with _same_draws(call):
+                with same_draws(call):
                     found[name] = call.func(*args, **kwargs)
             except (RuntimeError, NotImplementedError) as error:
                 self.unwatched[f"{call.func} of {name}"] = str(error).partition("\n")[0]
         return found
+
+    def _is_of(self, tensor: Tensor, name: str) -> bool:
+        """Whether a tensor is made of a parameter."""
+        key = key_of(tensor)
+        if key in self._roots:
+            return self._roots[key].names(tensor) == name
+        made = self._made.get(key or 0) or self._picked.get(key or 0)
+        return made is not None and name in made.old
 
     def _old(self, tensor: Tensor, name: str) -> Tensor | None:
         """The old value of a tensor that is made of a parameter."""
@@ -351,73 +357,3 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         made = self._made.get(key or 0) or self._picked.get(key or 0)
         storage = None if made is None else made.old.get(name)
         return None if storage is None else at_the_place_of(tensor, storage)
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """An op with its arguments."""
-
-    func: OpOverload
-    args: Args
-    kwargs: Kwargs
-    tensors: list[tuple[int, Tensor]]
-    targets: list[Tensor]
-
-    def run(self) -> Any:
-        return self.func(*self.args, **self.kwargs)
-
-    @property
-    def pointwise(self) -> bool:
-        return torch.Tag.pointwise in self.func.tags
-
-    @property
-    def is_view(self) -> bool:
-        """Its outcome lies where an argument does."""
-        returns = self.func._schema.returns  # noqa: SLF001 - the only description
-        return not self.targets and any(r.alias_info is not None for r in returns)
-
-
-_ADDED_LAST = {torch.ops.aten.addmm.default, torch.ops.aten.mm.default, torch.ops.aten.bmm.default}
-"""Of what they give, what a parameter makes is all but what is added."""
-
-
-def _without_added(call: _Call, out: Tensor) -> Tensor:
-    place = ADDED.get(call.func)
-    return (
-        out if place is None else out - factor_of_added(call.func, call.kwargs) * call.args[place]
-    )
-
-
-def _norm(value: Tensor) -> Tensor:
-    exact = torch.float64 if value.dtype == torch.float64 else torch.float32
-    return torch.linalg.vector_norm(value.detach(), dtype=exact)
-
-
-@contextmanager
-def _same_draws(call: _Call) -> Iterator[None]:
-    """Random numbers that are drawn inside are drawn again afterwards."""
-    if torch.Tag.nondeterministic_seeded not in call.func.tags:
-        yield
-        return
-    generator = call.kwargs.get("generator")
-    state = None if generator is None else generator.get_state()
-    devices = {t.device for _, t in call.tensors if t.device.type == "cuda"}
-    with torch.random.fork_rng(list(devices)):
-        yield
-    if generator is not None:
-        generator.set_state(state)
-
-
-def _laid_as(tensor: Tensor, other: Tensor) -> torch.UntypedStorage:
-    """The storage of a tensor that lies as another does."""
-    if other.stride() != tensor.stride() or other.storage_offset() != tensor.storage_offset():
-        laid = torch.empty_strided(
-            tensor.size(), tensor.stride(), dtype=other.dtype, device=other.device
-        )
-        other = laid.copy_(other)
-    return other.untyped_storage()
-
-
-def _order(tensor: Tensor) -> tuple[int, ...]:
-    strides = tensor.stride()
-    return tuple(sorted(range(len(strides)), key=lambda at: (-strides[at], at)))

@@ -111,16 +111,25 @@ _ROWS = {
     aten.baddbmm.default: (1, 2),
     aten.linear.default: (0, 1),
 }
+MATRICES = frozenset(_ROWS)
+"""Products of matrices."""
 _SQUARED = {aten.convolution.default, aten._grouped_mm.default}  # noqa: SLF001
 _HALF = {torch.float16, torch.bfloat16}
+
+
+def product(func: OpOverload, args: Args, position: int, change: Tensor) -> Tensor | None:
+    """What a change of one operand changes, of matrix products; None for other ops."""
+    if func not in _ROWS:
+        return None
+    rows, columns = _operands(func, args, position, change)
+    found: Tensor = rows @ columns
+    return found
 
 
 def squares(func: OpOverload, args: Args, position: int, change: Tensor) -> Tensor | None:
     """Mean over the outcome of the sum of squared products; None for what is no contraction."""
     if func in _ROWS:
-        rows, columns = (args[at] if at != position else change for at in _ROWS[func])
-        if func is aten.linear.default:
-            rows, columns = rows.flatten(0, -2), columns.t()
+        rows, columns = _operands(func, args, position, change)
         return (_squared(rows, -2) * _squared(columns, -1)).sum(-1).mean()
     if func in _SQUARED:
         first, second = (args[at] if at != position else change for at in (0, 1))
@@ -130,10 +139,18 @@ def squares(func: OpOverload, args: Args, position: int, change: Tensor) -> Tens
     return None
 
 
+def _operands(func: OpOverload, args: Args, position: int, change: Tensor) -> tuple[Tensor, Tensor]:
+    rows, columns = (args[at] if at != position else change for at in _ROWS[func])
+    if func is aten.linear.default:
+        rows, columns = rows.flatten(0, -2), columns.t()
+    return rows, columns
+
+
 def _squared(matrix: Tensor, dim: int) -> Tensor:
     """Mean over rows, or columns, of the squares."""
-    wide = matrix.float() if matrix.dtype in _HALF else matrix
-    mean: Tensor = wide.square().mean(dim)
+    exact = torch.float32 if matrix.dtype in _HALF else matrix.dtype
+    norm = torch.linalg.vector_norm(matrix, dim=dim, dtype=exact)
+    mean: Tensor = norm.square() / matrix.shape[dim]
     return mean
 
 
