@@ -1,6 +1,8 @@
-"""The graph of a model that is observed, and what its nodes are. Of ``linear(x, t(weight))``::
+"""The graph of a model that is observed, and what its nodes are.
 
-x: DATA    weight, t: PARAMETER    linear: DATA, and mixes
+Of ``linear(x, t(weight))``::
+
+    x: DATA    weight, t: PARAMETER    linear: DATA, and mixes
 """
 
 from collections.abc import Container, Mapping
