@@ -52,6 +52,34 @@ def test_a_parameter_that_two_optimizers_train() -> None:
     assert ("MUP015", "2.weight") in codes(report)
 
 
+def test_what_is_no_matter_of_an_axis_is_said_once() -> None:
+    def deep(width: int, depth: int) -> Any:
+        inner = (nn.Linear(width, width) for _ in range(depth))
+        model = nn.Sequential(nn.Linear(8, width), *inner, nn.Linear(width, 16))
+        trained = [p for name, p in model.named_parameters() if name != "1.weight"]
+        return model, torch.optim.SGD(trained, lr=0.1), batch(), loss
+
+    report = mupfx.check(deep, depths=(1, 2, 3), **QUICK)
+    assert [f.parameter for f in report.findings if f.code == "MUP015"] == ["1.weight"]
+
+
+def test_an_optimizer_of_no_known_family_is_said() -> None:
+    class Own(torch.optim.Optimizer):
+        def __init__(self, params: Any) -> None:
+            super().__init__(params, {"lr": 0.1})
+
+    def made(width: int) -> Any:
+        model, _, data, taught = targets.good(width)
+        return model, Own(model.parameters()), data, taught
+
+    report = mupfx.check(made, **QUICK)
+    assert [(f.code, f.level) for f in report.findings] == [("MUP019", "warning")]
+    assert report.findings[0].message == snapshot(
+        "how Own scales is not known, so its numbers are not read: how this optimizer scales is not known"
+    )
+    assert report.verdict == "inconclusive"
+
+
 def test_an_optimizer_of_another_model() -> None:
     def stale(width: int) -> Any:
         other = torch.optim.SGD(net(width).parameters(), lr=0.1)

@@ -94,7 +94,7 @@ def _report(
 ) -> Report:
     errors = None if control is None else len([f for f in control.findings if _is_error(f)])
     tested = Tested(seen.evidence, seen.slopes, seen.alike, errors)
-    found = (*seen.findings, *mup019_untested.judge(tested))
+    found = _once((*seen.findings, *mup019_untested.judge(tested)))
     findings = located(found, target.factory)
     return Report(
         target=target.name,
@@ -111,6 +111,12 @@ def _report(
         settings={**options.settings, **_tried(seen, errors)},
         notes=notes,
     )
+
+
+def _once(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Without what is said along one axis already, and is no matter of the axis."""
+    known = {(f.code, f.parameter, f.message): f for f in reversed(findings)}
+    return tuple(f for f in findings if f is known[f.code, f.parameter, f.message])
 
 
 def _tried(seen: Seen, control_errors: int | None) -> dict[str, object]:

@@ -61,6 +61,7 @@ class Workshop:
     ) -> None:
         self.target = target
         self._models: WeakSet[nn.Module] = WeakSet()
+        self._first: dict[tuple[Size, int], Made] = {}
         self._needs = self._settle(sizes[:2], inputs, table)
 
     def setup(self, size: Size, seed: int) -> Setup:
@@ -69,7 +70,7 @@ class Workshop:
         Raises:
             TargetError: The target raised, or did not return a model of its own.
         """
-        made = self._made(size, seed)
+        made = self._first.pop((size, seed), None) or self._made(size, seed)
         said: list[str] = []
         args, kwargs, batch, loss = self._learning(made, size, said)
         optimizers = made.optimizers
@@ -102,6 +103,8 @@ class Workshop:
     def _settle(self, sizes: Sequence[Size], inputs: object, table: Parametrization) -> Needs:
         made = self._made(sizes[0], 0)
         smallest = made.model if made.optimizers is None else None
+        if smallest is None:  # as good as new
+            self._first[sizes[0], 0] = made
         if made.loss is not None:
             self._require_no(inputs, "a batch")
             return Needs(smallest=smallest, table=table)
