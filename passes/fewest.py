@@ -19,6 +19,8 @@ WIDEST, NARROWEST = 1.0, 1e-4
 """What is small, in the first round and in the last."""
 STEP = 0.7
 ROUNDS = 40
+FIRST = 30.0
+"""How much more those wishes are worth at first that a way begins with."""
 FLAT = 1e-9
 """A row that is so near to a sum of others says nothing."""
 KEPT = 1e-3
@@ -32,6 +34,8 @@ class Wish:
     name: str
     value: float
     worth: float = 1.0
+    kind: str = ""
+    """Wishes of one kind may be granted together: one way to begin with is to grant these."""
 
 
 Form = Mapping[str, float]
@@ -88,8 +92,18 @@ def _solve(
     targets = torch.tensor([w.value for w in wishes], dtype=torch.float64)
     worths = torch.tensor([w.worth for w in wishes], dtype=torch.float64)
     index = torch.tensor([places[w.name] for w in wishes], dtype=torch.long)
-    found = _descend(matrix, wanted, index, targets, worths)
+    kinds = dict.fromkeys(("", *(w.kind for w in wishes)))
+    first = [torch.tensor([FIRST if w.kind == kind else 1.0 for w in wishes]) for kind in kinds]
+    tried = [_descend(matrix, wanted, index, targets, worths, start) for start in first]
+    found = min(tried, key=lambda a: _cost(a, index, targets, worths))
     return {name: _as_wished(float(found[i]), targets[index == i]) for name, i in places.items()}
+
+
+def _cost(
+    found: torch.Tensor, index: torch.Tensor, targets: torch.Tensor, worths: torch.Tensor
+) -> float:
+    """What wishes that were not granted are worth; rounded, so that of equals the first wins."""
+    return round(float(worths[(targets - found[index]).abs() > KEPT].sum()), 6)
 
 
 def _as_wished(value: float, targets: torch.Tensor) -> float:
@@ -98,16 +112,17 @@ def _as_wished(value: float, targets: torch.Tensor) -> float:
     return near[0] if near else value
 
 
-def _descend(
+def _descend(  # noqa: PLR0913, PLR0917 - a problem and its start
     matrix: torch.Tensor,
     wanted: torch.Tensor,
     index: torch.Tensor,
     targets: torch.Tensor,
     worths: torch.Tensor,
+    first: torch.Tensor,
 ) -> torch.Tensor:
-    """From the solution nearest to all wishes to one that grants most."""
+    """From the solution nearest to all wishes, or to some, to one that grants most."""
     start, moves = _solutions(matrix, wanted)
-    near, weights, found = WIDEST, worths, start
+    near, weights, found = WIDEST, worths * first, start
     for _ in range(ROUNDS):
         root = weights.sqrt()
         left = (targets - start[index]) * root

@@ -153,8 +153,8 @@ class SiteEvidence:
 
     @property
     def deviation(self) -> float | None:
-        """How much more than expected the constants in force grow; zero where weights carry it."""
-        if self.carried or self.measured is None or self.expected is None:
+        """How much more than expected the constants in force grow, and what weights carry."""
+        if self.measured is None or self.expected is None:
             return None
         return self.measured - self.expected
 

@@ -11,8 +11,10 @@ from mupfx.core.vocabulary import Role, SiteKind
 from mupfx.passes.fewest import Wish, fewest
 from mupfx.passes.scalars import FAULT, ONE, SITE, Scales
 
-CANONICAL = 0.1
-"""What it is worth that a weight has no multiplier at all, where nothing else decides."""
+WRITTEN = 0.5
+"""What it is worth that a weight's multiplier is the constants that stand beside it."""
+PLAIN = 2.0
+"""The same where nothing in the code follows size: nobody wrote another gauge."""
 OPEN = 0.01
 """What it is worth that a site is as the table says, where the table says nothing."""
 STRAY = 4.0
@@ -36,7 +38,11 @@ class Pull:
 
 
 def find_gauge(
-    scales: Scales, pulls: Sequence[Pull], open_sites: frozenset[str], size: float
+    scales: Scales,
+    pulls: Sequence[Pull],
+    open_sites: frozenset[str],
+    beside: Mapping[str, float],
+    size: float,
 ) -> dict[str, float]:
     """Exponents of all multipliers, of sites and of faults, by their names in rows.
 
@@ -44,11 +50,15 @@ def find_gauge(
         scales: What must be zero.
         pulls: What parameters say.
         open_sites: Names of sites that no rule is for.
+        beside: Exponents of the constants that stand beside parameters.
         size: Logarithm of the size ratio.
     """
     rows = [{n: v / size if n == ONE else v for n, v in row.form.items()} for row in scales.rows]
-    near = _near(scales)
-    wishes = [wish for pull in pulls for wish in _of_pull(pull, near=pull.name in near)]
+    plain = not any(ONE in row for row in rows)
+    wishes: list[Wish] = []
+    for pull in pulls:  # before a norm a weight may be as large as it likes
+        written = PLAIN if plain and pull.name not in scales.free else WRITTEN
+        wishes += _of_pull(pull, beside.get(pull.name), written)
     unknown = sorted({name for row in rows for name in row if name.startswith((SITE, FAULT))})
     for name in unknown:
         free = name.removeprefix(SITE) in open_sites
@@ -63,19 +73,9 @@ def _worth(unknown: str) -> float:
     return BRANCHES if unknown.startswith(f"{SITE}{SiteKind.BRANCH}") else 1.0
 
 
-def _of_pull(pull: Pull, *, near: bool) -> Iterator[Wish]:
-    worth = ROLES.get(pull.role, 1.0) * (NEAR if near else 1.0)
-    for value in (pull.init, pull.rate):
+def _of_pull(pull: Pull, beside: float | None, written: float) -> Iterator[Wish]:
+    worth = ROLES.get(pull.role, 1.0) * (1.0 if beside is None else NEAR)
+    for value, kind in ((pull.init, "init"), (pull.rate, "rate")):
         if value is not None:
-            yield Wish(pull.name, value, worth)
-    yield Wish(pull.name, 0.0, CANONICAL)
-
-
-def _near(scales: Scales) -> frozenset[str]:
-    """Parameters whose weight alone is in the value that a constant multiplies."""
-    found = set()
-    for constant in scales.constants:
-        form: Mapping[str, float] = scales.forms.get(constant.node, {})
-        names = [n for n in form if n != ONE and not n.startswith((SITE, FAULT))]
-        found |= set(names) if len(names) == 1 else set()
-    return frozenset(found)
+            yield Wish(pull.name, value, worth, kind)
+    yield Wish(pull.name, beside or 0.0, written, "written")

@@ -22,7 +22,7 @@ def site_evidence(subject: Subject, gauge: Mapping[str, float]) -> Iterator[Site
         found = _log(wanted.found * wanted.hook, last.ratio)
         mine = [n for n in (*site.constants, site.node) if n in differing]
         measured = found if expected is None else expected + over
-        carried = expected is not None and abs(found - measured) > CLOSE
+        carried = abs(over) < CLOSE < abs(found - measured)
         yield SiteEvidence(
             name=site.name,
             kind=site.kind,

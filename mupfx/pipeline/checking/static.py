@@ -19,6 +19,7 @@ from mupfx.pipeline.analysis import Options
 from mupfx.pipeline.checking.analysed import analyse, chosen_sizes
 from mupfx.pipeline.checking.gauging import find_gauge
 from mupfx.pipeline.checking.gradients import gradients
+from mupfx.pipeline.checking.nearby import natural
 from mupfx.pipeline.checking.numbers import numbers_of, pull_of
 from mupfx.pipeline.checking.parameters import parameter_evidence
 from mupfx.pipeline.checking.placed import constant_evidence, site_evidence
@@ -80,7 +81,7 @@ def _evidence(subject: Subject, taken: Mapping[str, float], *, converted: bool) 
         pull_of(subject, name, found) for name, found in numbers.items() if subject.judged(name)
     ]
     unsaid = frozenset(w.unknown for w in last.sites if w.expected is None)
-    gauge = find_gauge(last.scales, pulls, unsaid, math.log(last.ratio))
+    gauge = find_gauge(last.scales, pulls, unsaid, natural(subject), math.log(last.ratio))
     parameters = {
         name: parameter_evidence(subject, name, found, gauge, taken)
         for name, found in numbers.items()
