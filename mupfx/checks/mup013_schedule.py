@@ -20,7 +20,7 @@ Reference:
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from mupfx.checks.faults import spelled
+from mupfx.checks.faults import CLOSE, spelled
 from mupfx.core.finding import Finding, Level
 from mupfx.core.run import Run
 from mupfx.core.statistics import log_slope
@@ -28,6 +28,8 @@ from mupfx.core.trained import Trained
 
 CODE = "MUP013"
 TITLE = "a schedule erased the ratios"
+_FELT = 0.02
+"""A floor that is a smaller part of a rate is as good as zero."""
 _TOLERANCE = 1e-3
 """Relative: schedules multiply over and over."""
 
@@ -38,7 +40,7 @@ def judge(trained: Trained) -> Iterator[Finding]:
     runs = [run for run in trained.runs if run.seed == trained.runs[0].seed]
     for step in range(trained.steps):
         off = _off(runs, step)
-        if off:
+        if any(not _is_due(trained, runs, name, step) for name in off):
             yield _finding(trained, runs, off, step)
             return
     if said is not None:
@@ -48,11 +50,49 @@ def judge(trained: Trained) -> Iterator[Finding]:
 _HINT = "multiply the rate of each group by one factor, or use mupfx.scheduler"
 
 
+def set_right(trained: Trained) -> Iterator[str]:
+    """Parameters whose rate is what it is to be in every step, whatever it was given as."""
+    runs = [run for run in trained.runs if run.seed == trained.runs[0].seed]
+    for name in trained.due if trained.steps else ():
+        off = any(name in _off(runs, step) for step in range(trained.steps))
+        if off and all(_is_due(trained, runs, name, step) for step in range(trained.steps)):
+            yield name
+
+
+def _is_due(trained: Trained, runs: Sequence[Run], name: str, step: int) -> bool:
+    rates = [run.rates[step].get(name, 0.0) for run in runs]
+    now = _exponent(runs, rates, trained.axis)
+    wanted = trained.due.get(name)
+    return now is not None and wanted is not None and math.isclose(now, wanted, abs_tol=CLOSE)
+
+
 def _said(trained: Trained) -> Iterator[str]:
     """What schedulers themselves tell; one rate for all is a fault where rates are wrong."""
     yield from (said for run in trained.runs for said in run.schedules)
+    yield from _floored(trained)
     if any("learning rate" in f.message for f in trained.before if f.level is Level.ERROR):
         yield from max(trained.runs, key=lambda run: run.size).pinned
+
+
+def _floored(trained: Trained) -> Iterator[str]:
+    """A floor that is one number at every size, below rates that are not."""
+    runs = [run for run in trained.runs if run.seed == trained.runs[0].seed]
+    floors = {floor for run in runs for floor in run.floors}
+    if len(floors) != 1 or not all(run.floors for run in runs):
+        return
+    (floor,) = floors
+    for name in runs[0].given:
+        given = [run.given[name] for run in runs if run.given.get(name)]
+        if len(given) == len(runs) and _differ(given) and floor > _FELT * min(given):
+            yield (
+                f"the schedule ends at {floor:g} for all groups at every size, and the rate of "
+                f"{name} starts at {given[0]:g} in the smallest model and at {given[-1]:g} in the "
+                "largest: the ratio is lost on the way"
+            )
+
+
+def _differ(values: Sequence[float]) -> bool:
+    return max(values) > min(values) * (1 + _TOLERANCE)
 
 
 def _off(runs: Sequence[Run], step: int) -> dict[str, tuple[float, float]]:

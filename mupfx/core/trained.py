@@ -22,6 +22,9 @@ class Trained:
     normalised: frozenset[str] = frozenset()
     """Parameters whose optimizer takes steps of one size, whatever the gradient's (Adam)."""
 
+    due: Mapping[str, float] = field(default_factory=dict)
+    """The exponent that a parameter's learning rate is to have as it stands in its group."""
+
     @property
     def explained(self) -> bool:
         """Something is wrong already, and may be why training is."""

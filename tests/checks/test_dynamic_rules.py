@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from inline_snapshot import snapshot
 
-from mupfx.checks.dynamic import dynamic_findings
+from mupfx.checks.dynamic import dynamic_findings, standing
 from mupfx.core.finding import Finding, Level, Place
 from mupfx.core.run import Gradient, Run
 from mupfx.core.trained import Trained
@@ -66,6 +66,17 @@ def test_a_schedule_that_depends_on_the_width() -> None:
     ((code, _, _, message),) = said(rated([{"w": -2.0, "b": -1.0}]))
     assert code == "MUP013"
     assert "and 1 others" in message
+
+
+def test_an_optimizer_may_set_rates_right_in_its_steps() -> None:
+    given = [replace(r, given={"w": 0.1, "b": 0.1}) for r in rated([RATES, RATES])]
+    before = (Finding("MUP002", "w", "its learning rate is the same at every width"),)
+    trained = Trained("width", tuple(given), (), before, due=RATES)
+    assert standing(trained) == ()
+    assert dynamic_findings(replace(trained, before=())) == ()
+    still = replace(trained, due={**RATES, "w": -0.5})
+    assert standing(still) == before
+    assert [f.code for f in dynamic_findings(still)] == ["MUP013"]
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.01, 0.0])

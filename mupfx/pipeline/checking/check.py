@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mupfx.checks import mup015_untrained, mup019_untested
-from mupfx.checks.dynamic import dynamic_findings
+from mupfx.checks.dynamic import dynamic_findings, standing
 from mupfx.checks.static import static_findings
-from mupfx.core.evidence import Evidence
+from mupfx.core.evidence import RATE, Evidence, ParameterEvidence
 from mupfx.core.finding import Finding, Level
 from mupfx.core.report import Quantity, Report, Size, Slope, Verdict
 from mupfx.core.run import Run
@@ -188,7 +188,9 @@ class _Look:
         for found in seen.evidence:
             grown = self._train(found, failed=failed)
             seen.grown = {**seen.grown, found.axis: grown}
-            seen.findings += dynamic_findings(_trained(found, grown, seen.findings))
+            trained = _trained(found, grown, seen.findings)
+            seen.findings = standing(trained)
+            seen.findings += dynamic_findings(replace(trained, before=seen.findings))
             if _one_seed(grown):
                 self.notes[_SEEDS] = None
 
@@ -239,7 +241,16 @@ def _trained(evidence: Evidence, grown: Grown, before: tuple[Finding, ...]) -> T
         before=before,
         places={p.name: p.place for p in parameters if p.place is not None},
         normalised=frozenset(p.name for p in parameters if _normalises(p.family)),
+        due={p.name: due for p in parameters if (due := _due(p)) is not None},
     )
+
+
+def _due(parameter: ParameterEvidence) -> float | None:
+    """The exponent that a learning rate is to have as it stands in its group."""
+    rate = parameter.measures.get(RATE)
+    if rate is None or rate.written is None or rate.deviation is None:
+        return None
+    return rate.written - rate.deviation
 
 
 def _normalises(family: str | None) -> bool:

@@ -34,6 +34,8 @@ CONFIDENCE = 0.9
 """Of intervals: one that lies inside the margin is wrong in one of twenty cases."""
 NEGLIGIBLE = 1e-6
 """The share of all gradients' norm below which a gradient is rounding: that of a bias of keys."""
+FEW = 8
+"""Fewer entries than this and an update is a coin or two that were tossed."""
 GROWS = 0.25
 """The least exponent of what is more in larger models."""
 WHOLE = frozenset({"muon", "muon match_rms_adamw", "shampoo"})
@@ -72,8 +74,9 @@ def _expected(evidence: Evidence, parameter: ParameterEvidence, use: UseEvidence
     sums = use.role in _SUMMED
     known = parameter.expected_init
     inside = log_slope(sizes, parameter.fan_in) / 2 if sums else 0.0
+    update = log_slope(sizes, use.update) + _of_site(evidence, parameter, use)
     return Expected(
-        update=log_slope(sizes, use.update) + _of_site(evidence, parameter, use),
+        update=update if math.prod(parameter.shape) >= FEW else None,
         after=log_slope(sizes, use.after),
         sums=sums if evidence.axis == "width" else None,
         slower=_contracts(evidence, sizes) or _follows_gradient(parameter.family),
