@@ -26,6 +26,7 @@ from collections.abc import Iterator
 
 from mupfx.core.evidence import Evidence, ParameterEvidence
 from mupfx.core.finding import Finding, Level
+from mupfx.core.trained import Trained
 
 CODE = "MUP015"
 TITLE = "parameters that no optimizer trains, or that are trained twice"
@@ -66,6 +67,31 @@ def _judged(parameter: ParameterEvidence, axis: str) -> Iterator[Finding]:
             "requires_grad_(True), or leave it out of the optimizer",
             Level.WARNING,
         )
+
+
+def judge_training(trained: Trained) -> Iterator[Finding]:
+    """Parameters that are used and held by an optimizer, and that no gradient ever comes to."""
+    steps = [step for run in trained.runs for step in run.gradients]
+    told = {finding.parameter for finding in trained.before}
+    for name in trained.runs[0].given if steps else ():
+        known = name in trained.places and name not in told
+        if known and not _moved(trained, name) and not any(name in step for step in steps):
+            yield Finding(
+                CODE,
+                name,
+                "an optimizer holds it and the model uses it, but no gradient ever comes to it: it"
+                " stays as it started",
+                place=trained.places[name],
+                hint="look for detach() or torch.no_grad() between it and the loss",
+                axis=trained.axis,
+                dynamic=True,
+            )
+
+
+def _moved(trained: Trained, name: str) -> bool:
+    """Whether a step ever changed it; sparse gradients are not measured."""
+    updates = [run.updates for run in trained.runs]
+    return any(u[use].size for u in updates for use in u if use.parameter == name)
 
 
 def _nothing(evidence: Evidence) -> Finding:

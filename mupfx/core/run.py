@@ -74,6 +74,8 @@ class Run:
     """What of the schedulers is one number for groups of different rates, a sentence each."""
     pinned: tuple[str, ...] = ()
     """Schedulers that give all groups one rate, a sentence each; right if rates are to be equal."""
+    floors: tuple[float, ...] = ()
+    """Rates that schedulers keep as one number for several groups, the lowest that they set."""
     means: Mapping[str, float] = field(default_factory=dict)
     """Mean of ``|x|`` after every op, where it was asked for."""
     not_finite: str = ""

@@ -31,7 +31,15 @@ from tests.mutants.models.odd import (
     with_loss,
     xavier,
 )
-from tests.mutants.models.others import autoencoder, encoder, normed, shared, small, towers
+from tests.mutants.models.others import (
+    autoencoder,
+    clipping,
+    encoder,
+    normed,
+    shared,
+    small,
+    towers,
+)
 from tests.mutants.models.rnn import elman, recurrent
 from tests.mutants.models.seq2seq import seq2seq
 from tests.mutants.models.unit import unit
@@ -194,7 +202,7 @@ TRAINING = (
     Row("GPT: LambdaLR takes ratios out", spoil.scheduled(gpt, spoil.undone), "MUP013", "*"),
     Row("GPT: a warm-up at one rate", spoil.pinned_by_warm_up(gpt, 3e-3), "MUP013", "*"),
     Row("Llama, SGD: a warm-up at one rate", spoil.pinned_by_warm_up(partial(llama, optimizer="sgd"), 0.02), "MUP013", "*"),
-    Row("GPT: gradients clipped by their norm", spoil.clipped_in_hook(partial(many_heads, optimizer=sgd), 1e-2), "MUP014", "*"),
+    Row("MoE, SGD: gradients clipped by their norm", spoil.clipped_in_hook(moe, 1e-2), "MUP014", "*"),
     Row("MLP: gradients clipped by value", spoil.clipped_by_value(table, 1e-5), "MUP014", "*"),
     Row("SGD: a loss over the width", with_loss(table, loss_over_width), "MUP017", "*"),
     Row("SGD: gradients of one tensor scaled in a hook", with_gradient_hook(table, "second", 1.0), "MUP017", "second"),
@@ -202,7 +210,7 @@ TRAINING = (
     Row("GPT: cosine to one floor", spoil.scheduled(gpt, spoil.cosine_floor), "MUP013", "*"),
     Row("GPT: cosine to one floor, far away", spoil.scheduled(gpt, spoil.far_floor), "MUP013", "*"),
     Row("GPT: a constant number in eps' place, everywhere", spoil.eps(gpt, "*", 0.0, at_base=1e-2), "MUP009", "*"),
-    Row("an optimizer that clips", partial(small, optimizer="clipped"), "MUP014", "*"),
+    Row("an optimizer that clips", clipping, "MUP014", "*"),
     Row("GPT: a matrix not in the optimizer", spoil.forgotten(gpt, "h.0.c_proj.weight"), "MUP015", "h.0.c_proj.weight"),
     Row("ViT: positions not in the optimizer", spoil.forgotten(vit, "pos_embed"), "MUP015", "pos_embed"),
     Row("MoE: an expert in two optimizers", spoil.twice(moe, "mixtures.1.w1", 0.1), "MUP015", "mixtures.1.w1"),

@@ -139,6 +139,7 @@ class _Training:
             families=self.rates.families(),
             schedules=absolute(self.setup.schedulers),
             pinned=tuple(_pinned(self.setup.schedulers)),
+            floors=tuple(_floors(self.setup.schedulers)),
             means=seen[-1].means() if seen else {},
             not_finite=self.not_finite,
             unwatched=tuple(f"{where}: {why}" for where, why in self.unwatched.items()),
@@ -261,6 +262,16 @@ def _pinned(schedulers: Sequence[Any]) -> Iterator[str]:
                 f"{type(scheduler).__name__} sets the rate of all {len(peaks)} groups by one "
                 f"maximum of {peaks[0]:g}, whatever it was before"
             )
+
+
+def _floors(schedulers: Sequence[Any]) -> Iterator[float]:
+    """Rates that are not gone below, where they are one number for all groups."""
+    for scheduler in schedulers:
+        yield from _floors(getattr(scheduler, "_schedulers", ()))
+        lowest = getattr(scheduler, "eta_min", None) or getattr(scheduler, "min_lrs", None)
+        each = [float(rate) for rate in (lowest if isinstance(lowest, list) else [lowest or 0.0])]
+        if min(each, default=0.0) > 0 and max(each) == min(each):
+            yield each[0]
 
 
 def _advance(scheduler: Any, loss: float) -> None:

@@ -21,6 +21,7 @@ from tests.mutants.models.common import (
     sentences,
     vectors,
 )
+from tests.mutants.models.mlp import table
 
 
 class Encoder(nn.Module):
@@ -218,10 +219,16 @@ class ClippedSGD(SGD):
         return super().step(closure)
 
 
+def clipping(width: int, seed: int = 0) -> Made:
+    """Table 3 with that optimizer."""
+    model, optimizer, batch, loss = table(width, seed)
+    groups = [{"params": g["params"], "lr": g["lr"]} for g in optimizer.param_groups]
+    return model, ClippedSGD(groups, momentum=0.9), batch, loss
+
+
 Choice = Callable[[list[Group]], Optimizer]
 EVERY: dict[str, Choice] = {
     "adagrad": lambda groups: Adagrad(groups, lr=0.02),
-    "clipped": lambda groups: ClippedSGD(groups, lr=0.1),
     "adam, amsgrad": lambda groups: Adam(groups, lr=5e-3, amsgrad=True),
 }
 
@@ -237,10 +244,9 @@ def small(width: int, seed: int = 0, *, optimizer: str = "adagrad", normal: bool
     first, hidden, last = (p for p in net.parameters())
     (nn.init.xavier_normal_ if normal else nn.init.orthogonal_)(hidden)
     nn.init.normal_(last, std=4.0 / width)
-    powers = (1, 0, -1) if optimizer == "clipped" else (0, -1, -1)
-    rate = 0.1 if optimizer == "clipped" else 0.02 if optimizer == "adagrad" else 5e-3
+    rate = 0.02 if optimizer == "adagrad" else 5e-3
     groups: list[Group] = [
         {"params": [p], "lr": rate * growth**power}
-        for p, power in zip((first, hidden, last), powers, strict=True)
+        for p, power in zip((first, hidden, last), (0, -1, -1), strict=True)
     ]
     return net, EVERY[optimizer](groups), vectors(), regress
