@@ -32,7 +32,8 @@ STYLE = """
 .plot .dashed { stroke-dasharray: 5 4; }
 .plot .faint { opacity: .38; }
 .plot .band { stroke: none; opacity: .16; }
-.plot .expected { stroke: var(--expected); fill: var(--expected); }
+.plot .expected { stroke: var(--expected); }
+.plot circle.expected, .plot .band.expected { fill: var(--expected); }
 """ + "".join(
     f".plot .s{n} {{ stroke: var(--s{n}); }} "
     f".plot circle.s{n}, .plot .band.s{n} {{ fill: var(--s{n}); }}\n"

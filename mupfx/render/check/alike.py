@@ -5,9 +5,12 @@ Of twelve layers with one fault a person wants one entry, ``blocks.{0..11}.mlp.0
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
 from typing import TypeVar
 
 from mupfx.core.finding import Finding
+from mupfx.core.report import Slope
+from mupfx.render.check.words import exponent, mean
 from mupfx.render.collapse import INDEX, groups
 from mupfx.render.document import Column, Row, Table
 
@@ -18,21 +21,21 @@ _NUMBERED = re.compile(r"_\d+$")
 
 
 def alike(
-    items: Iterable[T], name: Callable[[T], str], key: Callable[[T], Row]
+    items: Iterable[T], name: Callable[[T], str], same: Callable[[T], Row]
 ) -> tuple[tuple[str, tuple[T, ...]], ...]:
     """Groups of items under their joint name, in the order of their first ones.
 
     Args:
         items: Anything that has a name.
         name: Of an item, with integers as parts: ``blocks.0.weight``.
-        key: What else must be equal, as texts.
+        same: What else must be equal, as texts.
 
     >>> alike(["a.0", "a.1", "b"], str, lambda _: ())
     (('a.{0,1}', ('a.0', 'a.1')), ('b', ('b',)))
     """
     found: dict[Row, list[T]] = {}
     for item in items:
-        found.setdefault((name(item), *key(item)), []).append(item)
+        found.setdefault((name(item), *same(item)), []).append(item)
     if not found:
         return ()
     count = len(next(iter(found)))
@@ -59,6 +62,26 @@ def _name(finding: Finding) -> str:
 def _counted(name: str, found: Sequence[Finding]) -> str:
     hidden = ":" in name and "{" not in name and len(found) > 1
     return f"{name} ({len(found)} sites)" if hidden else name
+
+
+def slopes_alike(
+    found: Iterable[Slope], control: Iterable[Slope]
+) -> tuple[tuple[str, tuple[Slope, ...]], ...]:
+    """Statistics that repeated layers share, and whose controls are not far from each other."""
+    beside = {key(slope): mean(slope) for slope in control}
+
+    def same(slope: Slope) -> Row:
+        other = beside.get(key(slope))
+        near = "" if other is None or not isfinite(other) else str(round(2 * other))
+        words = (slope.axis, slope.use, slope.statistic, exponent(slope.expected), slope.verdict)
+        return (*map(str, words), near)
+
+    return alike(found, lambda slope: slope.parameter, same)
+
+
+def key(slope: Slope) -> tuple[str, int, str, str]:
+    """What a statistic is of; the control's is of the same."""
+    return slope.parameter, slope.use, slope.statistic, slope.axis
 
 
 def message(name: str, first: Finding) -> str:

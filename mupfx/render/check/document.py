@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from mupfx.core.finding import Finding
 from mupfx.core.report import Quantity, Report, Slope
-from mupfx.render.check.alike import alike, findings_alike, message
+from mupfx.render.check.alike import alike, findings_alike, key, message, slopes_alike
 from mupfx.render.check.words import (
     NONE,
     compared,
@@ -64,8 +64,8 @@ def slope_tables(report: Report, *, every_layer: bool = False) -> Iterator[Table
     axes = dict.fromkeys(slope.axis for slope in report.slopes)
     for axis in axes:
         slopes = tuple(slope for slope in report.slopes if slope.axis == axis)
-        beside = {_key(slope): slope for slope in report.control if slope.axis == axis}
-        groups = alike(slopes, lambda slope: slope.parameter, _slope_key)
+        beside = {key(slope): slope for slope in report.control}
+        groups = slopes_alike(slopes, report.control)
         if every_layer:
             groups = tuple((slope.parameter, (slope,)) for slope in slopes)
         rows = tuple(_slope_row(name, group, beside) for name, group in groups)
@@ -130,17 +130,11 @@ def _hint(finding: Finding) -> str:
     return f"hint: {finding.hint}" if finding.hint else ""
 
 
-def _key(slope: Slope) -> tuple[str, int, str]:
-    return slope.parameter, slope.use, slope.statistic
-
-
-def _slope_key(slope: Slope) -> Row:
-    return str(slope.use), slope.statistic, exponent(slope.expected), str(slope.verdict)
-
-
-def _slope_row(name: str, group: Sequence[Slope], beside: dict[tuple[str, int, str], Slope]) -> Row:
+def _slope_row(
+    name: str, group: Sequence[Slope], beside: dict[tuple[str, int, str, str], Slope]
+) -> Row:
     first = group[0]
-    controls = [beside[_key(slope)] for slope in group if _key(slope) in beside]
+    controls = [beside[key(slope)] for slope in group if key(slope) in beside]
     ends = [slope.interval for slope in group]
     low, high = min(low for low, _ in ends), max(high for _, high in ends)
     return (

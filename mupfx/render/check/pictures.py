@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mupfx.core.report import Report, Slope, Verdict
-from mupfx.render.check.alike import alike
-from mupfx.render.check.words import exponent, mean, power
+from mupfx.render.check.alike import key, slopes_alike
+from mupfx.render.check.words import mean, power
 from mupfx.render.svg import Line, Plot, Point, svg, through
 
 _ORDER = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
@@ -30,26 +30,17 @@ class Picture:
 
 def pictures(report: Report) -> tuple[Picture, ...]:
     """All of them, what failed first."""
-    beside = {_key(slope): slope for slope in report.control}
-    groups = alike(report.slopes, lambda slope: slope.parameter, _alike_key)
+    beside = {key(slope): slope for slope in report.control}
+    groups = slopes_alike(report.slopes, report.control)
     drawn = (_picture(name, group, report, beside) for name, group in groups)
     return tuple(sorted(drawn, key=lambda picture: _ORDER.index(picture.verdict)))
 
 
-Key = tuple[str, int, str, str]
-
-
-def _key(slope: Slope) -> Key:
-    return slope.parameter, slope.use, slope.statistic, slope.axis
-
-
-def _alike_key(slope: Slope) -> tuple[str, ...]:
-    words = (slope.axis, slope.use, slope.statistic, exponent(slope.expected), slope.verdict)
-    return tuple(map(str, words))
-
-
 def _picture(
-    name: str, group: Sequence[Slope], report: Report, beside: dict[Key, Slope]
+    name: str,
+    group: Sequence[Slope],
+    report: Report,
+    beside: dict[tuple[str, int, str, str], Slope],
 ) -> Picture:
     worst = max(group, key=_distance)
     low, high = worst.interval
@@ -61,7 +52,7 @@ def _picture(
         said=f"{worst.statistic} grows as {power(mean(worst), worst.axis)}"
         f" ({low:.2f} to {high:.2f}); expected {power(worst.expected, worst.axis)}",
         verdict=worst.verdict,
-        svg=svg(_plot(worst, report, beside.get(_key(worst)))),
+        svg=svg(_plot(worst, report, beside.get(key(worst)))),
     )
 
 

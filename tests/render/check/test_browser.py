@@ -61,6 +61,14 @@ def test_it_fits_asks_for_nothing_and_can_be_read(
     opened.close()
 
 
+def test_lines_are_not_filled(browser: Any, address: str) -> None:
+    opened = browser.new_page()
+    opened.goto(address)
+    fills = "[...document.querySelectorAll('polyline')].map(each => getComputedStyle(each).fill)"
+    assert set(opened.evaluate(fills)) == {"none"}
+    opened.close()
+
+
 def test_plots_are_chosen_by_keyboard(browser: Any, address: str) -> None:
     opened = browser.new_page()
     opened.goto(address)

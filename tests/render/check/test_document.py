@@ -5,9 +5,14 @@ from dataclasses import replace
 from inline_snapshot import snapshot
 
 from mupfx.core.report import Report
-from mupfx.render.check.document import exponent_tables, quantity_tables, report_document
+from mupfx.render.check.document import (
+    exponent_tables,
+    quantity_tables,
+    report_document,
+    slope_tables,
+)
 from mupfx.render.text import plain
-from tests.render.check.reports import FAILS, LAYERS, PASSES, UNDECIDED
+from tests.render.check.reports import FAILS, LAYERS, PASSES, UNDECIDED, slope
 
 
 def text(report: Report, *, every_layer: bool = False) -> str:
@@ -98,6 +103,13 @@ def test_a_second_use_has_a_column() -> None:
     again = replace(PASSES.slopes[0], use=1)
     assert "use" not in text(PASSES)
     assert "  use  " in text(replace(PASSES, slopes=(*PASSES.slopes, again)))
+
+
+def test_layers_whose_controls_differ_stand_apart() -> None:
+    control = tuple(slope(name, 1.0 if ".0.weight" in name else 0.0) for name in LAYERS)
+    table = next(slope_tables(replace(PASSES, control=control)))
+    named = [row[0] for row in table.rows]
+    assert named[:2] == ["blocks.{0..2}.mlp.0.weight", "blocks.{0..2}.mlp.2.weight"]
 
 
 def test_findings_of_other_lines_are_not_joined() -> None:
