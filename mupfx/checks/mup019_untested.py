@@ -69,8 +69,8 @@ def _unread(evidence: Evidence) -> Iterator[Finding]:
         return
     for optimizer in evidence.optimizers:
         if optimizer.family is None:
-            why = f": {optimizer.refused}" if optimizer.refused else ""
-            message = f"how {optimizer.name} scales is not known, so its numbers are not read{why}"
+            why = optimizer.refused or "how it scales is not known"
+            message = f"learning rates of {optimizer.name} are not read: {why}"
             yield Finding(CODE, None, message, level=Level.WARNING, axis=axis)
     if axis == "depth" and not evidence.depth_rule:
         message = f"{evidence.parametrization!r} says nothing of depth: branches are not judged"

@@ -11,6 +11,7 @@ from typing import Any
 from mupfx import __version__, checking
 from mupfx.checks import rules
 from mupfx.commands.checks_config import configured, named
+from mupfx.commands.library import library_of
 from mupfx.commands.outputs import TEXT, Outputs, outputs, path_for
 from mupfx.commands.target import arguments, find
 from mupfx.commands.terminal import meter, write, write_text
@@ -117,6 +118,11 @@ def _find(target: str, folder: Path | None) -> Any:
     Raises:
         TargetError: There is none, or importing it raised something.
     """
+    if library_of(target) is not None:
+        raise TargetError(
+            f"`{target}` names one model; a check makes models of several widths",
+            expected="`package.module:callable` or `path/file.py:callable`, called with a width",
+        )
     place, _, name = target.rpartition(":")
     if folder is not None:
         if place.endswith(".py") and not Path(place).is_absolute():

@@ -140,6 +140,10 @@ def test_no_such_module() -> None:
     assert "there is no module `nowhere`" in wrong_usage("nowhere:make")
 
 
+def test_a_model_of_a_library() -> None:
+    assert "names one model" in wrong_usage("timm:resnet18")
+
+
 def test_a_module_that_does_not_import(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import os\nraise ValueError('at import')\n")
     text = wrong_usage(f"{tmp_path / 'broken.py'}:make").replace(str(tmp_path), "FOLDER")
