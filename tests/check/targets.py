@@ -59,6 +59,18 @@ def twice(width: int) -> dict[str, Any]:
     return {"model": model, "optimizer": [optimizer, other], "batch": data, "loss": taught}
 
 
+class Unknown(torch.optim.Optimizer):
+    """Nobody knows how it scales."""
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params, {"lr": 0.1})
+
+
+def unknown(width: int) -> Made:
+    model, _, data, taught = good(width)
+    return model, Unknown(model.parameters()), data, taught
+
+
 def constant(width: int) -> nn.Module:
     """Does not do as it is told."""
     return net(BASE)

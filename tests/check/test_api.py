@@ -64,18 +64,10 @@ def test_what_is_no_matter_of_an_axis_is_said_once() -> None:
 
 
 def test_an_optimizer_of_no_known_family_is_said() -> None:
-    class Own(torch.optim.Optimizer):
-        def __init__(self, params: Any) -> None:
-            super().__init__(params, {"lr": 0.1})
-
-    def made(width: int) -> Any:
-        model, _, data, taught = targets.good(width)
-        return model, Own(model.parameters()), data, taught
-
-    report = mupfx.check(made, **QUICK)
+    report = mupfx.check(targets.unknown, **QUICK)
     assert [(f.code, f.level) for f in report.findings] == [("MUP019", "warning")]
     assert report.findings[0].message == snapshot(
-        "learning rates of Own are not read: how this optimizer scales is not known"
+        'learning rates of Unknown are not read: how this optimizer scales is not known'
     )
     assert report.verdict == "inconclusive"
 
