@@ -62,13 +62,22 @@ class Run(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         """Run a node and tell its value."""
         value = super().run_node(n)
-        if self.watch is not None:
-            self.watch.see(n, value, self)
-        return value
+        if self.watch is None:
+            return value
+        self.watch.see(n, value, self)
+        return value.clone() if _is_overwritten(n) else value
 
     def value(self, node: fx.Node) -> Any:
         """Of an operand of the node that is being run."""
         return self.env[node]
+
+
+def _is_overwritten(node: fx.Node) -> bool:
+    """Whether an op writes over a value that a watch may have kept: it gets a copy to write to."""
+    if node.op != "call_function" or not isinstance(node.meta.get("val"), torch.Tensor):
+        return False
+    schemas = (getattr(user.target, "_schema", None) for user in node.users)
+    return any(schema is not None and schema.is_mutable for schema in schemas)
 
 
 def values_of(model: nn.Module) -> dict[str, torch.Tensor]:

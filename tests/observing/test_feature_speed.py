@@ -94,6 +94,36 @@ def test_a_wrong_gradient_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("apart" in note for note in seen.notes)
 
 
+def test_layers_that_are_written_over() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Linear(3, 8), nn.ReLU(inplace=True), nn.Linear(8, 8), nn.ReLU(inplace=True)]
+    seen = mupfx.observe(
+        nn.Sequential(*layers, nn.Linear(8, 1)).double(),
+        torch.randn(4, 3, dtype=torch.float64),
+        lambda m, b: (m(b) - 1).pow(2).mean(),
+        what="feature_speed",
+        steps=[0],
+        optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=0.1),
+    )
+    speeds = {r.op: r.value for r in seen.where(quantity="feature_speed").rows if r.op}
+    sides = {r.op: r.value for r in seen.where(quantity="feature_speed_formula").rows}
+    assert len(speeds) == 4
+    assert sides == pytest.approx(speeds, rel=1e-10)
+
+
+def test_a_loss_that_goes_past_the_model_is_noted() -> None:
+    model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+    seen = mupfx.observe(
+        model,
+        torch.randn(4, 3, dtype=torch.float64),
+        lambda m, b: m(b).pow(2).mean() + sum(p.pow(2).sum() for p in m.parameters()),
+        what="feature_speed",
+        steps=[0],
+        optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=0.1),
+    )
+    assert any("the loss reaches its parameters another way" in note for note in seen.notes)
+
+
 def test_the_speed_is_that_of_a_small_step() -> None:
     """One step of a tiny rate moves features as fast as is said."""
     torch.manual_seed(0)

@@ -210,7 +210,8 @@ class Recorder:
             if off > DOUBT:
                 self.notes.append(
                     f"the two sides of the feature speed formula are {off:.1%} apart at "
-                    f"{speed.node}: an op before it has other derivatives forwards than backwards"
+                    f"{speed.node}: the loss reaches its parameters another way, too, or an op "
+                    "has other derivatives forwards than backwards"
                 )
                 return
 
