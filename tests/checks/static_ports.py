@@ -11,7 +11,7 @@ from mupfx.core.report import Size
 from mupfx.core.setup import Setup
 
 BASE = 32
-SIZES = (32, 64, 128)
+SIZES = (32, 128)
 Made = tuple[nn.Module, torch.optim.Optimizer, Any]
 
 
@@ -69,10 +69,10 @@ def net(  # noqa: PLR0913 - exponents
     model = Net(width, grown**factor, relu=relu, bias=bias)
     with torch.no_grad():
         for name, power in {"c": -0.5, **(init or {})}.items():
-            model.get_submodule(name).weight.mul_(grown**power)
+            model.get_parameter(f"{name}.weight").mul_(grown**power)
     powers = {"a": first, "b": second, "c": last}
     groups = [
-        {"params": [model.get_submodule(name).weight], "lr": 1e-2 * grown**power}
+        {"params": [model.get_parameter(f"{name}.weight")], "lr": 1e-2 * grown**power}
         for name, power in powers.items()
     ]
     if bias:

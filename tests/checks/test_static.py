@@ -149,7 +149,7 @@ def deep(depth: int, branch: float = 0) -> Made:
 
 def test_branches_follow_depth() -> None:
     """CompleteP divides branches by depth; a rate in them stays."""
-    further: dict[str, Any] = {"sizes": (2, 4, 8), "axis": "depth"}
+    further: dict[str, Any] = {"sizes": (2, 8), "axis": "depth"}
     assert errors(partial(deep, branch=-1), table="completep", **further) == set()
     found = errors(deep, table="completep", **further)
     assert {code for code, _ in found} == {"MUP010"}
@@ -172,7 +172,7 @@ def test_evidence_stands_in_the_canonical_gauge() -> None:
     readout = evidence.parameters["c.weight"]
     assert readout.role is Role.OUTPUT
     assert readout.multiplier_exponent == pytest.approx(-1)
-    assert readout.multiplier == pytest.approx((1, 0.5, 0.25))
+    assert readout.multiplier == pytest.approx((1, 0.25))
     assert readout.measures[RATE].written == pytest.approx(0)
     assert readout.measures[RATE].measured == pytest.approx(-1)
     assert readout.measures[INIT].measured == pytest.approx(-1, abs=0.1)
@@ -184,8 +184,8 @@ def test_updates_that_training_is_compared_with() -> None:
     """A hidden update stays, in any gauge: what the op makes is one, and nothing comes after."""
     evidence = static_evidence(setups(net), "width", parametrization("mup"))
     (use,) = evidence.parameters["b.weight"].uses
-    assert use.update == pytest.approx((1, 1, 1))
-    assert use.after == pytest.approx((1, 1, 1))
+    assert use.update == pytest.approx((1, 1))
+    assert use.after == pytest.approx((1, 1))
 
 
 class Growing(nn.Module):

@@ -19,6 +19,11 @@ from mupfx.errors import MupfxError
 from mupfx.tables.optimizers import family_of
 
 
+FEW = 200
+NORMAL = 2.0
+"""Fourth moment over the squared second, less one, of a normal law."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """Rms of starting values, and the standard error of its logarithm."""
@@ -125,7 +130,10 @@ def spread(tensors: Sequence[Tensor]) -> Spread:
     if not mean > 0 or not math.isfinite(mean):
         return Spread(0.0 if mean == 0 else math.nan, 0.0)
     fourth = sum(float(s.square().sum()) for s in squares) / count
-    return Spread(math.sqrt(mean), math.sqrt(max(fourth / mean**2 - 1, 0.0) / count) / 2)
+    over = max(fourth / mean**2 - 1, 0.0)
+    if over > 0 and count < FEW:  # too few to tell how heavy their tails are
+        over = max(over, NORMAL)
+    return Spread(math.sqrt(mean), math.sqrt(over / count) / 2)
 
 
 def number(settings: Mapping[str, Any], key: str) -> float | None:
