@@ -52,6 +52,15 @@ def read_report(data: Mapping[str, Any]) -> Report:
             expected=f"what `mupfx check --json` writes, schema {SCHEMA}",
             found=f"schema {schema}",
         )
+    try:
+        return _report(data)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise TargetError(
+            "a report of a check is damaged", found=f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _report(data: Mapping[str, Any]) -> Report:
     return Report(
         target=data["target"],
         verdict=Verdict(data["verdict"]),

@@ -55,6 +55,21 @@ def test_a_plan_is_no_report() -> None:
         read_report({"schema": SCHEMA, "parameters": {}})
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"verdict": "good"},
+        {"findings": [{}]},
+        {"slopes": [{"interval": [1]}]},
+        {"sizes": []},
+        {"target": None, "notes": 3},
+    ],
+)
+def test_a_damaged_one_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(TargetError, match="is damaged"):
+        read_report(report_dict(FAILS) | change)
+
+
 def test_keys_are_those_of_the_first_version() -> None:
     empty = Report("t", FAILS.verdict, (), {}, "mup")
     assert sorted(report_dict(empty)) == [
