@@ -87,7 +87,7 @@ def _jobs(order: Order) -> Iterable[Job]:
 
 
 def _run(job: Job, typed: Mapping[str, Any], to: Outputs, several: int) -> Report:
-    settings = {_RENAMED.get(key, key): value for key, value in {**job.settings, **typed}.items()}
+    settings = _settled(job.settings, typed)
     if isinstance(settings.get("control"), str):
         settings["control"] = _find(settings["control"], job.folder)
     factory = _find(job.target, job.folder)
@@ -95,6 +95,22 @@ def _run(job: Job, typed: Mapping[str, Any], to: Outputs, several: int) -> Repor
         report = checking.check(factory, name=job.name, progress=watch, **settings)
     _deliver(report, to, several)
     return report
+
+
+_INSTEAD = {"fast": "full", "full": "fast"}
+
+
+def _settled(configured: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """What is typed goes before what is configured; arguments are joined.
+
+    >>> _settled({"full": True, "args": {"a": 1}}, {"fast": True, "arguments": {"b": 2}})
+    {'arguments': {'a': 1, 'b': 2}, 'fast': True}
+    """
+    instead = {_INSTEAD.get(key) for key in typed}
+    found = {_RENAMED.get(k, k): v for k, v in configured.items() if k not in instead}
+    if "arguments" in found and "arguments" in typed:
+        typed = {**typed, "arguments": {**found["arguments"], **typed["arguments"]}}
+    return {**found, **typed}
 
 
 def _deliver(report: Report, to: Outputs, several: int) -> None:
