@@ -34,15 +34,11 @@ def transfer(
     """
     for path in plots:
         require_drawable(path)
-    with meter("training") as tell:
-        found = run(
-            find(target),
-            folder=folder,
-            name=target,
-            find=partial(find, target),
-            progress=_watch(tell),
-            **settings,
-        )
+    try:
+        found = _run(target, folder, settings)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"stopped; the same command goes on where it was: {folder}\n")
+        raise
     outcome = json.dumps(found.to_dict(), indent=1)
     (folder / OUTCOME).write_text(f"{outcome}\n", encoding="utf-8")
     for path in plots:
@@ -50,6 +46,18 @@ def transfer(
         transfer_figure(found, path)
     _print(found, as_json=as_json)
     return STATUS[found.verdict]
+
+
+def _run(target: str, folder: Path, settings: Mapping[str, Any]) -> Transfer:
+    with meter("training") as tell:
+        return run(
+            find(target),
+            folder=folder,
+            name=target,
+            find=partial(find, target),
+            progress=_watch(tell),
+            **settings,
+        )
 
 
 def _print(found: Transfer, *, as_json: bool) -> None:

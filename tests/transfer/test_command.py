@@ -10,6 +10,7 @@ from mupfx.commands.transfer_options import names, rates
 from mupfx.errors import TargetError
 from mupfx.exports.transfer_file import load_transfer
 from tests.cli.terminal import run
+from tests.transfer import targets
 
 TARGET = "tests.transfer.targets:mlp"
 SMALL = ("--widths", "4,8", "--rates", "2^-6:2^-4", "--seeds", "2", "--steps", "3", "--jobs", "1")
@@ -86,6 +87,16 @@ def test_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     words = ("transfer", TARGET, *SHORT, "--out", str(tmp_path / "sweep"))
     assert "pip install 'mupfx[plot]'" in run(*words, "--plot", "losses.png").stderr
+
+
+def test_stopped_by_hand_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(targets, "loss", stopped)
+    result = run("transfer", "tests.transfer.targets:full_batch", *SHORT, "--out", str(tmp_path))
+    assert result.exit_code == 130
+    assert "the same command goes on" in result.stderr
 
 
 @pytest.mark.parametrize(

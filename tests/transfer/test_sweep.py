@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from math import log2
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from mupfx.core.report import Size, Verdict
 from mupfx.core.transfer import SP, Grid, Recipe, Run, Transfer, Trial
 from mupfx.errors import MupfxError, TargetError
+from mupfx.exports.transfer_file import read_transfer
 from mupfx.pipeline.transfer.engines import Work
 from mupfx.pipeline.transfer.store import FILE
 from mupfx.pipeline.transfer.sweep import Ahead, How, Watch, sweep
@@ -56,6 +58,13 @@ class Pretence:
             at = -6 + self.drift * log2(width / 64) * (trial.parametrization == SP)
             loss = (log2(trial.lr) - at) ** 2 + trial.seed * 0.1
             yield Run(trial, loss, 9.0, 3, 0.01)
+
+
+class Diverging(Pretence):
+    """Every training ends in no number."""
+
+    def __call__(self, work: Work, trials: Sequence[Trial], jobs: int) -> Any:
+        return (replace(run, loss=None) for run in super().__call__(work, trials, jobs))
 
 
 def pretended(
@@ -140,6 +149,21 @@ def test_real_training(tmp_path: Path) -> None:
     assert found.curves["mup"][Size(4)] == found.curves["sp"][Size(4)]
     assert found.curves["mup"][Size(8)] != found.curves["sp"][Size(8)]
     assert [d.axis for d in found.drifts] == ["width", "width"]
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    found = pretended(tmp_path, Pretence(-1.0), extend=1)
+    back = read_transfer(json.loads(json.dumps(found.to_dict())))
+    assert (back.curves, back.optima, back.drifts) == (found.curves, found.optima, found.drifts)
+    assert (back.recipe, back.verdict) == (found.recipe, found.verdict)
+
+
+def test_a_size_where_all_diverged_is_valid_json(tmp_path: Path) -> None:
+    found = pretended(tmp_path, Diverging())
+    data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert {curve["optimum"]["loss"] for curve in data["curves"]} == {None}
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert read_transfer(data).optima == found.optima
 
 
 def test_depths_give_drifts_of_their_own(tmp_path: Path) -> None:
