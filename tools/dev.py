@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[Program, ...]] = {
     "gpu": ((PYTHON, "-m", "pytest", "-m", "gpu"),),
     "bench": tuple((PYTHON, str(path)) for path in sorted(BENCH.glob("[!_]*.py"))),
     "mutants": ((PYTHON, "tools/mutants.py"),),
+    "power": ((PYTHON, "tools/power.py"),),
     "size": ((PYTHON, "tools/size.py"),),
     "ci": (("bash", ".ci/run"),),
 }
