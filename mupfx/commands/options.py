@@ -191,9 +191,7 @@ PlanFile = Annotated[
 Page = Annotated[Path, typer.Option("--out", metavar="FILE", help="The HTML file to write.")]
 CheckFile = Annotated[
     Path | None,
-    typer.Option(
-        "--check", metavar="FILE", help="Show what `mupfx check --format json` wrote as well."
-    ),
+    typer.Option("--check", metavar="FILE", help="Show what `mupfx check --out check.json` wrote."),
 ]
 TransferFolder = Annotated[
     Path | None,

@@ -84,7 +84,7 @@ def _measured(sources: Sources) -> dict[str, Any]:
 
 
 def read_check(path: Path) -> Report:
-    """Read what ``mupfx check --format json`` wrote.
+    """Read what ``mupfx check --out check.json`` wrote.
 
     Raises:
         TargetError: There is no such file, or it is something else.
@@ -94,7 +94,11 @@ def read_check(path: Path) -> Report:
     except OSError as error:
         raise TargetError(f"cannot read `{path}`: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TargetError(f"`{path}` holds no report of a check", found=str(error)) from error
+        raise TargetError(
+            f"`{path}` holds no report of a check",
+            expected="what mupfx check --out check.json wrote",
+            found=str(error),
+        ) from error
 
 
 def _title(subject: Subject) -> str:

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mupfx.core.report import Report, Slope, Verdict
-from mupfx.render.check.alike import alike
-from mupfx.render.check.words import exponent
 from mupfx.render.figures import empty, log_ticks, saved
-from mupfx.render.page.coordinates import Overview, overviews, relative
+from mupfx.render.page.coordinates import Overview, layers, overviews, relative
 
 _MARKS = {Verdict.PASS: "#1a7f37", Verdict.FAIL: "#c2222e", Verdict.INCONCLUSIVE: "#8a6100"}
 _LETTERS = 46
@@ -59,10 +57,11 @@ def _growth(panel: Any, slopes: Sequence[Slope], report: Report, each: Overview)
     reach = [(size / sizes[0]) ** each.margin for size in sizes]
     panel.fill_between(sizes, [1 / r for r in reach], reach, color="0.5", alpha=0.18, linewidth=0)
     panel.axhline(1.0, color="0.35", linestyle="--", linewidth=1)
-    groups = alike(slopes, lambda s: s.parameter, lambda s: (str(s.use), exponent(s.expected)))
-    for at, (_, group) in enumerate(groups):
-        for slope in group:
-            points = relative(slope, sizes)
+    own, control = (_of(found, each) for found in (report.slopes, report.control))
+    for at, (_, group) in enumerate(layers(own, control, {})):
+        names = {(slope.parameter, slope.use) for slope in group}
+        for slope in slopes:
+            points = relative(slope, sizes) if (slope.parameter, slope.use) in names else ()
             panel.plot(
                 [x for x, _ in points],
                 [y for _, y in points],

@@ -12,7 +12,7 @@ from mupfx.core.observed import Exponent
 from mupfx.demo.gpt import example
 from mupfx.errors import MupfxError
 from mupfx.pipeline.reporting import Wanted, described
-from mupfx.render.page.coordinates import overviews, relative
+from mupfx.render.page.coordinates import layers, overviews, relative
 from mupfx.render.page.facts import Facts
 from mupfx.render.page.page import contents, page
 from mupfx.tables.parametrizations import parametrization
@@ -156,6 +156,16 @@ def test_slopes_beside_the_control() -> None:
     assert found.at(found.low) == 0
     assert found.at(found.high) == 100
     assert found.low < -found.margin < 0 < found.margin < found.high
+
+
+def test_layers_whose_controls_differ_are_apart() -> None:
+    own = tuple(slope(f"{at}.weight", 0.0) for at in range(3))
+    control = tuple(slope(f"{at}.weight", found) for at, found in enumerate((0.0, 1.0, 0.9)))
+    names = [name for name, _ in layers(own, control, {})]
+    assert names == ["0.weight", "{1,2}.weight"]
+    roles = {"0.weight": "input", "1.weight": "hidden", "2.weight": "output"}
+    assert len(layers(own, (), roles)) == 3
+    assert len(layers(own, (), {})) == 1
 
 
 def test_growth_is_over_what_is_expected() -> None:

@@ -78,7 +78,7 @@ def _overview(
         for heading, slopes in zip(_headings(report), (own, control), strict=True)
         if slopes
     ]
-    bars = tuple(_bars(own, control))
+    bars = tuple(_bars(own, control, roles))
     ends = [value for bar in bars for value in (bar.low, bar.high, bar.control or 0.0)]
     low, high = min(*ends, -1.5 * margin), max(*ends, 1.5 * margin)
     return Overview(axis, statistic, tuple(plots), bars, low or -1.0, high or 1.0, margin)
@@ -147,17 +147,28 @@ def _wedge(sizes: Sequence[float], margin: float) -> Line:
     return Line("expected", points, None, dashed=True, interval=interval, markers=False)
 
 
-def _bars(slopes: Sequence[Slope], control: Sequence[Slope]) -> Iterator[Bar]:
+def _bars(
+    slopes: Sequence[Slope], control: Sequence[Slope], roles: Mapping[str, str]
+) -> Iterator[Bar]:
     beside = {(slope.parameter, slope.use): slope for slope in control}
-    groups = alike(slopes, lambda s: s.parameter, lambda s: _key(s, beside))
-    for name, group in groups:
+    for name, group in layers(slopes, control, roles):
         worst = max(group, key=lambda s: abs((mean(s) or 0.0) - (s.expected or 0.0)))
         yield _bar(name, worst, beside.get((worst.parameter, worst.use)))
 
 
-def _key(slope: Slope, beside: Mapping[tuple[str, int], Slope]) -> tuple[str, ...]:
-    there = str((slope.parameter, slope.use) in beside)
-    return str(slope.use), exponent(slope.expected), str(slope.verdict), there
+def layers(
+    slopes: Sequence[Slope], control: Sequence[Slope], roles: Mapping[str, str]
+) -> tuple[tuple[str, tuple[Slope, ...]], ...]:
+    """Slopes of the same weight in every layer: of one role and verdict, and of like controls."""
+    beside = {(slope.parameter, slope.use): mean(slope) for slope in control}
+
+    def key(slope: Slope) -> tuple[str, ...]:
+        other = beside.get((slope.parameter, slope.use))
+        halves = "" if other is None else str(round(2 * other))
+        role = roles.get(slope.parameter, "")
+        return str(slope.use), exponent(slope.expected), str(slope.verdict), role, halves
+
+    return alike(slopes, lambda slope: slope.parameter, key)
 
 
 def _bar(name: str, slope: Slope, control: Slope | None) -> Bar:
