@@ -82,7 +82,7 @@ diff: 13 changes
   {0,2}.bias    fan-out ratio  2                         4
   2.weight      shape          16 x 16                   32 x 32
   {2,4}.weight  fan-in ratio   2                         4
-  4.weight      shape          4 x 16                    4 x 32
+  4.weight      shape          16 x 16                   16 x 32
   4.bias        init factor    1.414                     2
 """)
 
