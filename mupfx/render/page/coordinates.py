@@ -166,7 +166,7 @@ def layers(
         other = beside.get((slope.parameter, slope.use))
         halves = "" if other is None else str(round(2 * other))
         role = roles.get(slope.parameter, "")
-        return str(slope.use), exponent(slope.expected), str(slope.verdict), role, halves
+        return str(slope.use), exponent(slope.expected), slope.outcome, role, halves
 
     return alike(slopes, lambda slope: slope.parameter, key)
 
