@@ -67,7 +67,7 @@ def test_an_optimizer_of_no_known_family_is_said() -> None:
     report = mupfx.check(targets.unknown, **QUICK)
     assert [(f.code, f.level) for f in report.findings] == [("MUP019", "warning")]
     assert report.findings[0].message == snapshot(
-        'learning rates of Unknown are not read: how this optimizer scales is not known'
+        "learning rates of Unknown are not read: how this optimizer scales is not known"
     )
     assert report.verdict == "inconclusive"
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from mupfx.errors import TargetError
 from mupfx.integrations import hugging_face_inputs, timm
-from mupfx.pipeline.inputs import first_that_runs, inputs
+from mupfx.pipeline.inputs import Inputs, first_that_runs, inputs
 
 _SEED = 1
 """Of the targets; inputs are drawn with another."""
@@ -59,13 +59,13 @@ def supply_inputs(name: str, model: nn.Module, given: object) -> Call:
         case None:
             return _known(name, model)
         case str():
-            return Call(*inputs([given]), f"a fixed random batch, {given}")
+            return _drawn(model, inputs([given]), f"a fixed random batch, {given}")
         case Tensor():
             return Call((given,), {}, "the inputs given")
         case Mapping():
             return Call((), dict(given), "the inputs given")
         case tuple() | list() if given and all(isinstance(each, str) for each in given):
-            return Call(*inputs(given), f"a fixed random batch, {' '.join(given)}")
+            return _drawn(model, inputs(given), f"a fixed random batch, {' '.join(given)}")
         case tuple() | list() if given:
             return Call(tuple(given), {}, "the inputs given")
     raise TargetError(
@@ -75,12 +75,21 @@ def supply_inputs(name: str, model: nn.Module, given: object) -> Call:
     )
 
 
+def _drawn(model: nn.Module, found: Inputs, said: str) -> Call:
+    """Inputs where the model is."""
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    args, kwargs = found
+    return Call(
+        tuple(a.to(device) for a in args), {n: a.to(device) for n, a in kwargs.items()}, said
+    )
+
+
 def _known(name: str, model: nn.Module) -> Call:
     packages = {each.__module__.partition(".")[0] for each in type(model).__mro__}
     for package, candidates in _CANDIDATES.items():
         if package in packages:
-            args, kwargs = first_that_runs(name, model, candidates(model))
-            return Call(args, kwargs, "a fixed random batch, by the model's configuration")
+            found = first_that_runs(name, model, candidates(model))
+            return _drawn(model, found, "a fixed random batch, by the model's configuration")
     raise TargetError(
         f"there is nothing to run what `{name}` makes on",
         expected="a target that returns (model, optimizer, batch, loss), or inputs",
