@@ -21,6 +21,7 @@ from mupfx.passes.frontends.values import signature_of
 DOUBT = 0.005
 """How far rounding may bring the two sides of the formula apart, in half precision, too."""
 OF_VALUES = ("rms", "mean_abs")
+"""Quantities of values; the others are of their changes."""
 WHOLE = ("output", "feature")
 """Values of the whole model, of which size and change have rows of their own."""
 
@@ -119,7 +120,7 @@ class Recorder:
         found = self.coordinates.numbers()
         every = not self.wanted.what.isdisjoint({"coordinates", "updates"})
         for (node, quantity), value in found.items():
-            if every if quantity in OF_VALUES else "updates" in self.wanted.what:
+            if every and (quantity in OF_VALUES or "updates" in self.wanted.what):
                 self._of_node(step, node, quantity, value)
         whole = dict(zip(WHOLE, (self.graph.output, self.graph.features), strict=True))
         for name, chosen in whole.items():
