@@ -61,6 +61,30 @@ def test_an_entry_of_a_tuple() -> None:
     assert number({}, "lr") is None
 
 
+class Halving(torch.optim.Adam):
+    """Half of the rate that it was given."""
+
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            group["lr"] /= 2
+        return super().step(closure)
+
+
+class Renamed(torch.optim.Adam):
+    """Nothing of its own."""
+
+
+@pytest.mark.parametrize(("kind", "own"), [(Halving, True), (Renamed, False)])
+def test_a_step_of_ones_own_is_not_judged_by_its_rates(
+    kind: type[torch.optim.Adam], *, own: bool
+) -> None:
+    model = nn.Linear(2, 2)
+    made = Setup(Size(2), 0, model, (kind(model.parameters()),), None, lambda m, b: b, (), {})
+    reading = read([made])
+    assert (reading.entries["weight"][0].family is None) is own
+    assert (reading.optimizers[0].family is None) is own
+
+
 def test_an_optimizer_that_is_not_known() -> None:
     class Own(torch.optim.Optimizer):
         def __init__(self, params: object) -> None:

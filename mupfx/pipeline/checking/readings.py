@@ -3,6 +3,7 @@
 Starting values of all seeds are taken together; an error says how far chance alone may move them.
 """
 
+import inspect
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,7 @@ from mupfx.core.evidence import OptimizerEvidence
 from mupfx.core.optimizer_family import OptimizerFamily
 from mupfx.core.setup import Setup
 from mupfx.errors import MupfxError
-from mupfx.tables.optimizers import family_of
-
+from mupfx.tables.optimizers import ATTRIBUTE, CLASSES, family_of
 
 FEW = 200
 NORMAL = 2.0
@@ -73,6 +73,8 @@ def read(setups: Sequence[Setup]) -> Reading:
 
 def _fact(optimizer: Optimizer) -> OptimizerEvidence:
     name = type(optimizer).__name__
+    if steps_by_itself(optimizer):
+        return OptimizerEvidence(name, None, "its step is its own")
     try:
         return OptimizerEvidence(name, family_of(type(optimizer), optimizer.defaults).name)
     except MupfxError as error:
@@ -90,10 +92,22 @@ def _entries(optimizer: Optimizer, names: Mapping[int, str]) -> Iterator[tuple[s
 
 def _family(optimizer: Optimizer, settings: Mapping[str, Any]) -> OptimizerFamily | None:
     named = settings.get("mupfx", {})
+    if steps_by_itself(optimizer):
+        return None
     try:
         return family_of(type(optimizer), settings, named.get("family"))
     except (MupfxError, AttributeError):
         return _family_of_class(optimizer, settings)
+
+
+def steps_by_itself(optimizer: Optimizer) -> bool:
+    """Whether a known optimizer's step was written anew: what it does with rates is not known."""
+    kind: Any = type(optimizer)
+    for base in kind.__mro__:
+        path = f"{base.__module__}.{base.__qualname__}"
+        if path in CLASSES or ATTRIBUTE in vars(base) or path.startswith("mupfx."):
+            return inspect.unwrap(kind.step) is not inspect.unwrap(base.step)
+    return False
 
 
 def _family_of_class(optimizer: Optimizer, settings: Mapping[str, Any]) -> OptimizerFamily | None:
