@@ -2,7 +2,8 @@
 
 ``python tools/mutants.py [--only WORD] [--json FILE]``; fails where a fault is missed or named at
 another tensor, or where a correct port does not pass. ``mean |x|`` is how coordinate checks are
-usually read: a module's mean output that grows or shrinks beyond width^(1/4).
+usually read, a module's mean output that grows or shrinks beyond width^(1/4); ``grows`` leaves out
+those that shrink, as the outputs of correct models do at the start.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from tests.mutants.mean_abs import flagged
 from tests.mutants.rows import WIDTHS, Row
 
 Line = dict[str, object]
-COLUMNS = ("static", "dynamic", "both", "mean |x|")
+COLUMNS = ("static", "dynamic", "both", "mean |x|", "grows")
 
 
 def interval(count: int, of: int) -> str:
@@ -48,20 +49,19 @@ def line(row: Row) -> Line:
         "static": outcome.static if row.codes else any(not f.dynamic for f in outcome.errors),
         "dynamic": outcome.dynamic,
         "both": outcome.named if row.codes else bool(outcome.errors),
-        "mean |x|": _mean_abs(row),
+        **_mean_abs(row),
         "seconds": round(outcome.seconds, 1),
         "verdict": str(outcome.report.verdict),
         "note": _note(outcome),
     }
 
 
-def _mean_abs(row: Row) -> bool | None:
-    if "depths" in row.check:
-        return None
-    try:
-        return bool(flagged(row.factory, WIDTHS))
-    except (TypeError, ValueError, AttributeError):
-        return None  # a target without a loss
+def _mean_abs(row: Row) -> Line:
+    """Nothing for targets of depth, and for those without a loss."""
+    if "depths" in row.check or "inputs" in row.check:
+        return {}
+    slopes = flagged(row.factory, WIDTHS).values()
+    return {"mean |x|": bool(slopes), "grows": any(slope > 0 for slope in slopes)}
 
 
 def _note(outcome: Outcome) -> str:
