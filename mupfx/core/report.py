@@ -66,6 +66,17 @@ class Slope:
     """Of the mean slope over seeds."""
     verdict: Verdict
 
+    @property
+    def judged(self) -> bool:
+        """Whether the verdict says anything: what a model starts with is shown, and judged where
+        stored values are read."""
+        return self.statistic == "update" and self.expected is not None
+
+    @property
+    def outcome(self) -> str:
+        """The verdict in a word."""
+        return str(self.verdict) if self.judged else "shown"
+
 
 @dataclass(frozen=True, slots=True)
 class Report:

@@ -47,5 +47,5 @@ class Tested:
 
     def _measured(self) -> Iterator[tuple[str, str]]:
         for slope in self.slopes:
-            if slope.expected is not None and slope.verdict is not Verdict.INCONCLUSIVE:
+            if slope.judged and slope.verdict is not Verdict.INCONCLUSIVE:
                 yield from ((slope.axis, name) for name in slope.parameter.split(", "))

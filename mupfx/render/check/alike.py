@@ -73,7 +73,7 @@ def slopes_alike(
     def same(slope: Slope) -> Row:
         other = beside.get(key(slope))
         near = "" if other is None or not isfinite(other) else str(round(2 * other))
-        words = (slope.axis, slope.use, slope.statistic, exponent(slope.expected), slope.verdict)
+        words = (slope.axis, slope.use, slope.statistic, exponent(slope.expected), slope.outcome)
         return (*map(str, words), near)
 
     return alike(found, lambda slope: slope.parameter, same)

@@ -4,7 +4,7 @@ The first lines of a check that fails::
 
     FAIL model.py:build
       mup, width 64, 128, 256, 512
-      1 error; 24 statistics measured in training: 23 pass, 1 fail
+      1 error; 24 updates measured in training: 23 pass, 1 fail
 """
 
 from collections.abc import Iterator, Sequence
@@ -145,7 +145,7 @@ def _slope_row(
         span(map(mean, group), first.axis),
         f"{low:.2f} to {high:.2f}",
         span(map(mean, controls), first.axis),
-        str(first.verdict),
+        first.outcome,
     )
 
 

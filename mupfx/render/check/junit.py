@@ -45,7 +45,7 @@ def _cases(report: Report, rules: Mapping[str, Rule], root: PurePath) -> Iterato
     for finding in report.findings:
         if finding.code not in rules:
             yield _finding_case(report, finding, root)
-    yield from (_slope_case(report, slope) for slope in report.slopes)
+    yield from (_slope_case(report, slope) for slope in report.slopes if slope.judged)
 
 
 def _case(report: Report, name: str) -> Element:

@@ -11,7 +11,7 @@ from mupfx.render.check.alike import key, slopes_alike
 from mupfx.render.check.words import mean, power
 from mupfx.render.svg import Line, Plot, Point, svg, through
 
-_ORDER = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+_ORDER = (*map(str, (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)), "shown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Picture:
     """The one that is drawn, where there are several."""
     count: int
     said: str
-    verdict: Verdict
+    outcome: str
+    """Its verdict, or that it has none."""
     svg: str
 
 
@@ -33,7 +34,7 @@ def pictures(report: Report) -> tuple[Picture, ...]:
     beside = {key(slope): slope for slope in report.control}
     groups = slopes_alike(report.slopes, report.control)
     drawn = (_picture(name, group, report, beside) for name, group in groups)
-    return tuple(sorted(drawn, key=lambda picture: _ORDER.index(picture.verdict)))
+    return tuple(sorted(drawn, key=lambda picture: _ORDER.index(picture.outcome)))
 
 
 def _picture(
@@ -51,7 +52,7 @@ def _picture(
         count=len(group),
         said=f"{worst.statistic} grows as {power(mean(worst), worst.axis)}"
         f" ({low:.2f} to {high:.2f}); expected {power(worst.expected, worst.axis)}",
-        verdict=worst.verdict,
+        outcome=worst.outcome,
         svg=svg(_plot(worst, report, beside.get(key(worst)))),
     )
 

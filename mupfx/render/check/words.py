@@ -81,12 +81,12 @@ def tally(report: Report) -> str:
 
 
 def measured(report: Report) -> str:
-    """How the statistics of training came out: ``12 measured: 11 pass, 1 fail``."""
-    verdicts = Counter(slope.verdict for slope in report.slopes)
+    """How the updates of training came out: ``12 updates measured: 11 pass, 1 fail``."""
+    verdicts = Counter(slope.verdict for slope in report.slopes if slope.judged)
     if not verdicts:
         return "no update measured in training"
     words = (f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdicts[verdict])
-    return f"{counted(len(report.slopes), 'statistic')} measured in training: {', '.join(words)}"
+    return f"{counted(verdicts.total(), 'update')} measured in training: {', '.join(words)}"
 
 
 def comparison(finding: Finding) -> str:

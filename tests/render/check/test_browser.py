@@ -75,11 +75,10 @@ def test_plots_are_chosen_by_keyboard(browser: Any, address: str) -> None:
     shown = opened.locator("figure:visible")
     assert shown.count() == 3
     opened.focus("#only-all")
-    opened.keyboard.press("ArrowRight")
-    assert shown.count() == 2
-    assert opened.locator("figure.pass:visible").count() == 0
-    opened.keyboard.press("ArrowRight")
-    assert shown.count() == 1
+    for outcome in ("fail", "pass", "shown"):
+        opened.keyboard.press("ArrowRight")
+        assert shown.count() == 1
+        assert opened.locator(f"figure.{outcome}:visible").count() == 1
     opened.close()
 
 

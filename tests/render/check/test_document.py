@@ -23,7 +23,7 @@ def test_one_that_fails() -> None:
     assert text(FAILS) == snapshot("""\
 FAIL src/model one.py:build
   mup; width 64, 128, 256, 512
-  4 errors, 1 warning, 1 note; 7 statistics measured in training: 3 pass, 4 fail
+  4 errors, 1 warning, 1 note; 6 updates measured in training: 3 pass, 3 fail
 
 error MUP002 blocks.{0..2}.mlp.0.weight
   Adam's learning rate of blocks.{0..2}.mlp.0.weight is the same at every width; its update grows as n^1
@@ -49,7 +49,7 @@ in training, along width
   parameter                   statistic  expected  measured       interval  control  verdict
   blocks.{0..2}.mlp.0.weight  update          n^0    n^0.98   0.93 to 1.03      n^1  fail
   blocks.{0..2}.mlp.2.weight  update          n^0       n^0  -0.05 to 0.05      n^1  pass
-  head.weight                 start        n^-1/2       n^0  -0.05 to 0.05        -  fail
+  head.weight                 start        n^-1/2       n^0  -0.05 to 0.05        -  shown
 
 before training, along width; what is expected in brackets, where it differs
   parameter                       init std  learning rate
@@ -65,12 +65,12 @@ def test_one_that_passes() -> None:
     assert text(PASSES) == snapshot("""\
 PASS src/model one.py:build
   mup; width 64, 128, 256, 512
-  nothing found; 7 statistics measured in training: 7 pass
+  nothing found; 6 updates measured in training: 6 pass
 
 in training, along width
   parameter                       statistic  expected       measured        interval  control  verdict
   blocks.{0..2}.mlp.{0,2}.weight  update          n^0  n^0 to n^0.05   -0.05 to 0.10      n^1  pass
-  head.weight                     start        n^-1/2         n^-1/2  -0.55 to -0.45        -  pass
+  head.weight                     start        n^-1/2         n^-1/2  -0.55 to -0.45        -  shown
 
 before training, along width; what is expected in brackets, where it differs
   parameter                       init std  learning rate
@@ -87,7 +87,7 @@ def test_one_that_is_undecided() -> None:
         [
             "INCONCLUSIVE src/model one.py:build",
             "  mup; width 64, 128, 256, 512",
-            "  nothing found; 7 statistics measured in training: 6 pass, 1 inconclusive",
+            "  nothing found; 6 updates measured in training: 5 pass, 1 inconclusive",
         ]
     )
 

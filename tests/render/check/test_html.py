@@ -81,7 +81,7 @@ def test_the_verdict_is_at_the_top(name: str) -> None:
     report = BY_NAME[name]
     assert f"{report.verdict}: {report.target}" in read(report).text
     assert len(read(report).having("figure", "fail")) == sum(
-        p.verdict == "fail" for p in pictures(report)
+        p.outcome == "fail" for p in pictures(report)
     )
 
 
@@ -113,9 +113,9 @@ def test_what_the_user_wrote_is_text() -> None:
 
 
 def test_failures_are_drawn_first() -> None:
-    order = [picture.verdict for picture in pictures(FAILS)]
-    assert order == sorted(order, key=["fail", "inconclusive", "pass"].index)
-    assert {picture.verdict for picture in pictures(UNDECIDED)} == {"inconclusive", "pass"}
+    order = [picture.outcome for picture in pictures(FAILS)]
+    assert order == sorted(order, key=["fail", "inconclusive", "pass", "shown"].index)
+    assert {picture.outcome for picture in pictures(UNDECIDED)} == {"inconclusive", "pass", "shown"}
 
 
 def test_the_layer_furthest_off_is_drawn() -> None:
