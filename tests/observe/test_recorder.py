@@ -236,7 +236,7 @@ def test_experts() -> None:
     old = copies(model)
     seen = watched(model, moved(model), x)
     delta = change(model, old, "experts")
-    assert seen["experts", 0].size == near(torch.einsum("ti,eio->eto", x, delta))
+    assert seen["experts", 0].size == near(torch.einsum("ti,eio->teo", x, delta))
     assert seen["experts", 0].contracted == 6
 
 
