@@ -68,8 +68,10 @@ class Slope:
 
     @property
     def judged(self) -> bool:
-        """Whether the verdict says anything: what a model starts with is shown, and judged where
-        stored values are read."""
+        """Whether the verdict says anything.
+
+        What a model starts with is shown here, and judged where stored values are read.
+        """
         return self.statistic == "update" and self.expected is not None
 
     @property
