@@ -6,7 +6,7 @@ a matrix reads it, for gains are rarely what is scaled.
 
 from math import log
 
-from mupfx.core.vocabulary import Role
+from mupfx.core.vocabulary import Role, SiteKind
 from mupfx.pipeline.checking.subject import Subject
 
 VECTORS = (Role.VECTOR, Role.SCALAR)
@@ -15,7 +15,8 @@ VECTORS = (Role.VECTOR, Role.SCALAR)
 def natural(subject: Subject) -> dict[str, float]:
     """By parameter, the exponent of the constants beside it, but for those that sites count."""
     last = subject.last
-    counted = {n for w in last.sites for n in (*w.site.constants, w.site.node)}
+    theirs = [w.site for w in last.sites if w.site.kind is not SiteKind.BRANCH or w.expected != 1]
+    counted = {n for site in theirs for n in (*site.constants, site.node)}
     found: dict[str, float] = {}
     for constant in last.scales.constants:
         name = None if constant.node in counted else _beside(subject, constant.node)
