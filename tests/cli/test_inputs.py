@@ -4,8 +4,8 @@ import pytest
 import torch
 from inline_snapshot import snapshot
 
-from mupfx.pipeline.inputs import inputs
 from mupfx.errors import TargetError
+from mupfx.pipeline.inputs import inputs
 
 
 @pytest.mark.parametrize(
