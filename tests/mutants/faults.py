@@ -94,7 +94,7 @@ MATRICES = (
     Row("one block used three times: its rate", spoil.rate(shared, "two.weight", 1), "MUP002", "two.weight"),
     Row("one block used three times: branches by width^-1/2", partial(shared, branch=-0.5), "MUP001 MUP002 MUP010 MUP012", "two.weight branch* *add*"),
     Row("Adagrad: hidden rate constant", spoil.rate(small, "2.weight", 1), "MUP002", "2.weight"),
-    Row("u-muP: hidden rate 1/fan_in", partial(unit, hidden=-1.0), "MUP002", "blocks.*", {"parametrization": "u_mup"}),
+    Row("u-muP: hidden rate 1/fan_in", partial(unit, hidden=-1.0), "MUP002", "blocks.* branch*", {"parametrization": "u_mup"}),
 )  # fmt: skip
 
 ENDS = (
