@@ -133,7 +133,7 @@ class _Compared:
         del inputs
         if node not in self.behind:
             return
-        tangent = forward_ad.unpack_dual(value).tangent
+        tangent = forward_ad.unpack_dual(value).tangent  # type: ignore[no-untyped-call]
         if tangent is not None:
             self.found.append(self.speed(self.behind[node], tangent.detach()))
 
@@ -157,7 +157,9 @@ def speeds(graph: ModelGraph, behind: Mapping[fx.Node, Behind], step: Step) -> l
     watch = _Compared(behind, step)
     with again(step.random), torch.no_grad(), forward_ad.dual_level():
         duals = {
-            name: forward_ad.make_dual(step.values[name].detach(), step.moved[first])
+            name: forward_ad.make_dual(  # type: ignore[no-untyped-call]
+                step.values[name].detach(), step.moved[first]
+            )
             if first in step.moved
             else step.values[name].detach()
             for name, first in step.names.items()

@@ -122,7 +122,8 @@ class RandomState:
     @classmethod
     def now(cls) -> Self:
         """As it is."""
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else ()
+        there = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        cuda = torch.cuda.get_rng_state_all() if there else ()
         return cls(torch.random.get_rng_state(), tuple(cuda))
 
     def restore(self) -> None:

@@ -140,8 +140,7 @@ def _jacobian(function: Callable[[Derivatives], Tensor], *, functional: bool) ->
 
 def _forwards(function: Jacobian, parameters: Derivatives, way: Derivatives) -> Derivatives:
     """The derivative of a Jacobian along a way."""
-    _, change = torch.func.jvp(function, (parameters,), (way,))
-    found: Derivatives = change
+    found: Derivatives = torch.func.jvp(function, (parameters,), (way,))[1]
     return found
 
 

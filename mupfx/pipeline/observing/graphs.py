@@ -194,7 +194,7 @@ def _along(layers: frozenset[fx.Node], analysis: Analysis, lined: Lined) -> froz
 
 
 def _layers(
-    graph: ModelGraph, chosen: Container[fx.Node], names: Mapping[str, str]
+    graph: ModelGraph, chosen: Container[fx.Node | None], names: Mapping[str, str]
 ) -> Iterator[Layer]:
     """Values of these that parameters are in, in order."""
     for node in graph.module.graph.nodes:

@@ -78,7 +78,7 @@ class Recorder:
 
     def _plain_step(self) -> None:
         self._zero()
-        self.setup.loss(self.model, self.setup.batch).backward()
+        self.setup.loss(self.model, self.setup.batch).backward()  # type: ignore[no-untyped-call]
         self._update()
 
     def step(self, step: int, *, update: bool, fast: bool = False) -> None:
@@ -105,7 +105,7 @@ class Recorder:
         if fast:
             self._fast_step(step, loss, kept, called, random)
         elif update:
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self._update()
 
     def _zero(self) -> None:
@@ -137,7 +137,7 @@ class Recorder:
                 self._diversity(step, f"s{i}", stream)
 
     def _moment(self, called: Mapping[str, Any], random: RandomState) -> Moment:
-        rates = {}
+        rates: dict[str, float] = {}
         by_id = {id(p): n for n, p in self.model.named_parameters()}
         for optimizer in self.setup.optimizers:
             for group in optimizer.param_groups:
@@ -173,7 +173,7 @@ class Recorder:
     ) -> None:
         named = dict(self.model.named_parameters())
         before = {n: v.detach().clone() for n, v in values_of(self.model).items()}
-        loss.backward(retain_graph=kept.bypassed)
+        loss.backward(retain_graph=kept.bypassed)  # type: ignore[no-untyped-call]
         gradients = {n: p.grad.detach().clone() for n, p in named.items() if p.grad is not None}
         behind = kept.backward(named)
         self._update()
@@ -259,12 +259,13 @@ def stand_in(model: nn.Module, graph: ModelGraph, watch: Any) -> tuple[nn.Module
     kind = type(model)
     signature = signature_of(model)
     assert signature is not None
+    bind = signature.bind
 
     class StandIn(kind):  # type: ignore[misc, valid-type]
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             if called:
                 return model(*args, **kwargs)
-            called.update(signature.bind(*args, **kwargs).arguments)
+            called.update(bind(*args, **kwargs).arguments)
             return Run(graph.module, values_of(model), watch).on(called)
 
     made = object.__new__(StandIn)
