@@ -82,7 +82,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "steps": {"steps": 11},
     "arguments": {"arguments": {"batch": 16}},
     "base": {"base": Size(32)},
-    "source": {"source": "abd"},
+    "source": {"source": "xyz"},
     "hyperparameters": {"hyperparameters": {"weight_decay": 0.0}},
 }
 

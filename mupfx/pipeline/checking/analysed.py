@@ -16,6 +16,7 @@ from mupfx.passes.scalars import Scales, find_scales
 from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import Given
 from mupfx.pipeline.checking.hooked import multipliers, over
+from mupfx.pipeline.checking.in_loss import as_the_loss_reads
 from mupfx.pipeline.checking.sites import Wanted, wanted_sites
 from mupfx.pipeline.deepening import branches_of
 from mupfx.pipeline.plain import table_for
@@ -46,7 +47,7 @@ def analyse(
     """
     preflight(setup.model)
     layers = table.plain is not None
-    with unhooked(setup.model, base.model):
+    with unhooked(setup.model, base.model), as_the_loss_reads(base, setup):
         analysis = run_analysis(
             setup.model,
             setup.args,
