@@ -29,7 +29,7 @@ from mupfx.passes.streams import find_streams
 from mupfx.passes.tables import doubt_tables
 from mupfx.pipeline.bases import Given
 from mupfx.pipeline.depths import counts, counts_of_base, depths
-from mupfx.pipeline.pairing import captured_pair, line_up
+from mupfx.pipeline.pairing import Captures, captured_pair, line_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,10 @@ def run_analysis(
     kwargs: Mapping[str, Any],
     base: Given | None,
     options: Options,
+    captures: Captures | None = None,
 ) -> Analysis:
     """Capture, normalise, and infer axes, roles, streams, sites and growth."""
-    captured, beside, base = captured_pair(model, args, kwargs, base)
+    captured, beside, base = captured_pair(model, args, kwargs, base, captures)
     program = normalize(captured)
     lined = line_up(base, program, beside, options.grow)
     base, twins = lined.base, lined.twins

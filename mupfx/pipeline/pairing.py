@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from mupfx.core.program import Program
 from mupfx.errors import BaseError, CaptureError
@@ -30,20 +31,55 @@ BY_USE = (
 )
 
 
+class Captures:
+    """Graphs of a base that several models are lined up with, by what it was called with."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[nn.Module, object, Sequence[str], Program]] = []
+
+    def of(self, model: nn.Module, call: tuple[Any, ...], frontends: Sequence[str]) -> Program:
+        """Capture it, if it was not captured already in this way."""
+        for known, inputs, ways, program in self._known:
+            if known is model and ways == frontends and _equal(inputs, call):
+                return program
+        program = capture(model, *call, frontends=frontends)
+        self._known.append((model, call, frontends, program))
+        return program
+
+
+def _equal(one: object, other: object) -> bool:
+    """The same inputs: values count, for a model's Python may ask for them."""
+    (mine, form), (theirs, their_form) = pytree.tree_flatten(one), pytree.tree_flatten(other)
+    return form == their_form and all(map(_same, mine, theirs))
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        alike = (one.dtype, one.device, one.stride()) == (other.dtype, other.device, other.stride())
+        return one is other or (alike and not one.is_meta and torch.equal(one, other))
+    plain = type(one) is type(other) and isinstance(one, int | float | str | None)
+    return one is other or (plain and one == other)
+
+
 def captured_pair(
-    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], base: Given | None
+    model: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    base: Given | None,
+    captures: Captures | None = None,
 ) -> tuple[Program, Program | None, Given | None]:
     """The model's graph, its base's, and the base as it can be used.
 
     Both are captured in the same way: ways differ in what ops they show. Inputs may be as wide as
     the model, so that the base does not run on them.
     """
+    call, captures = (args, kwargs), captures or Captures()
     mine = capture(model, args, kwargs)
     if base is None or base.model is None:
         return mine, None, base
     try:
         beside = _alike(base.model, model)
-        theirs = capture(beside, args, kwargs, frontends=from_here(mine.frontend))
+        theirs = captures.of(beside, call, from_here(mine.frontend))
     except CaptureError:
         shapes = {name: tuple(p.shape) for name, p in base.model.named_parameters()}
         if shapes == mine.shapes or shapes.keys() != mine.shapes.keys():
@@ -53,7 +89,7 @@ def captured_pair(
         if theirs.frontend in from_here(mine.frontend):
             mine = capture(model, args, kwargs, frontends=from_here(theirs.frontend))
         else:
-            theirs = capture(beside, args, kwargs, frontends=from_here(mine.frontend))
+            theirs = captures.of(beside, call, from_here(mine.frontend))
     return mine, normalize(theirs), base
 
 

@@ -19,6 +19,7 @@ from mupfx.pipeline.checking.hooked import multipliers, over
 from mupfx.pipeline.checking.in_loss import as_the_loss_reads
 from mupfx.pipeline.checking.sites import Wanted, wanted_sites
 from mupfx.pipeline.deepening import branches_of
+from mupfx.pipeline.pairing import Captures
 from mupfx.pipeline.plain import table_for
 
 
@@ -37,10 +38,15 @@ class Analysed:
     """What the smallest calls each parameter."""
 
 
-def analyse(
-    base: Setup, setup: Setup, axis: str, table: Parametrization, options: Options
+def analyse(  # noqa: PLR0913, PLR0917 - two setups, and how they are looked at
+    base: Setup,
+    setup: Setup,
+    axis: str,
+    table: Parametrization,
+    options: Options,
+    captures: Captures,
 ) -> Analysed:
-    """Analyse one size with the smallest as its base.
+    """Analyse one size with the smallest as its base, which is captured once for all.
 
     Raises:
         MupfxError: Whatever analysis refuses.
@@ -54,6 +60,7 @@ def analyse(
             setup.kwargs,
             Given(model=base.model),
             replace(options, infer_depth=True, layers=layers),
+            captures,
         )
     fitting = table_for(analysis, table)
     ratios = analysis.ratios or Ratios({})

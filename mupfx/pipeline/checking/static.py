@@ -6,7 +6,7 @@ onto, in the way in which the fewest numbers are wrong.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mupfx.core.conversion import ATTRIBUTE
 from mupfx.core.evidence import Evidence
@@ -25,6 +25,7 @@ from mupfx.pipeline.checking.parameters import parameter_evidence
 from mupfx.pipeline.checking.placed import constant_evidence, site_evidence
 from mupfx.pipeline.checking.readings import Reading, read
 from mupfx.pipeline.checking.subject import Subject
+from mupfx.pipeline.pairing import Captures
 
 
 def static_evidence(
@@ -32,6 +33,7 @@ def static_evidence(
     axis: str,
     table: Parametrization,
     options: Options | None = None,
+    gradients: Callable[[Setup], Mapping[str, float]] = gradients,
 ) -> Evidence:
     """Read what there is to read along one axis; what analysis refuses is said, never raised.
 
@@ -40,14 +42,16 @@ def static_evidence(
         axis: ``width`` or ``depth``: what these sizes differ in.
         table: The parametrization that they should follow.
         options: What the user says about growth.
+        gradients: Gives the rms of gradients at the largest size, whose setup it may use up.
     """
     ordered = sorted(setups, key=lambda size: size.along(axis))
     sizes = chosen_sizes(ordered)
     base = setups[sizes[0]][0]
     readings = [read(setups[size]) for size in sizes]
+    growth, captures = options or Options(), Captures()
     try:
         found = [
-            analyse(base, setups[size][0], axis, table, options or Options()) for size in sizes[1:]
+            analyse(base, setups[size][0], axis, table, growth, captures) for size in sizes[1:]
         ]
     except MupfxError as refused:
         return _refused(axis, sizes, table, readings, str(refused))
@@ -55,7 +59,8 @@ def static_evidence(
         return _refused(axis, sizes, table, readings, f"{type(error).__name__}: {error}")
     largest = setups[sizes[-1]][0]
     subject = Subject(axis, sizes, table, tuple(readings), tuple(found))
-    return _evidence(subject, gradients(largest), converted=_is_converted(largest))
+    converted = _is_converted(largest)
+    return _evidence(subject, gradients(largest), converted=converted)
 
 
 def _refused(
