@@ -78,6 +78,8 @@ class Run:
     """Rates that schedulers keep as one number for several groups, the lowest that they set."""
     means: Mapping[str, float] = field(default_factory=dict)
     """Mean of ``|x|`` after every op, where it was asked for."""
+    first: Mapping[str, float] = field(default_factory=dict)
+    """Rms of the first gradients, of the entries that have one; where it was asked for."""
     not_finite: str = ""
     """The first thing that was not finite, and when."""
     unwatched: tuple[str, ...] = ()

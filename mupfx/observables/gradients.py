@@ -45,9 +45,13 @@ class Gradients:
 
         return note
 
+    def now(self) -> dict[str, Tensor]:
+        """Themselves."""
+        return {n: p.grad for n, p in self._named.items() if p.grad is not None}
+
     def sizes(self) -> Sizes:
         """As they are now."""
-        found = {n: p.grad for n, p in self._named.items() if p.grad is not None}
+        found = self.now()
         dense = {n: g for n, g in found.items() if g.layout is torch.strided and g.numel()}
         changed = {n: g for n, g in dense.items() if self._last.get(n, (None,))[0] != _state(g)}
         if changed:

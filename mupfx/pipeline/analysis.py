@@ -45,7 +45,7 @@ class Options:
     overrides: Mapping[str, str] = field(default_factory=dict)
 
 
-def run_analysis(
+def run_analysis(  # noqa: PLR0913, PLR0917 - a model, its base, and what is known of them
     model: nn.Module,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],

@@ -55,10 +55,16 @@ def _equal(one: object, other: object) -> bool:
 
 def _same(one: object, other: object) -> bool:
     if isinstance(one, Tensor) and isinstance(other, Tensor):
-        alike = (one.dtype, one.device, one.stride()) == (other.dtype, other.device, other.stride())
-        return one is other or (alike and not one.is_meta and torch.equal(one, other))
+        return one is other or (_laid(one) == _laid(other) is not None and torch.equal(one, other))
     plain = type(one) is type(other) and isinstance(one, int | float | str | None)
     return one is other or (plain and one == other)
+
+
+def _laid(tensor: Tensor) -> tuple[object, ...] | None:
+    """How it lies in memory, if it does."""
+    if tensor.layout is not torch.strided or tensor.is_meta:
+        return None
+    return type(tensor), tensor.dtype, tensor.device, tensor.requires_grad, tensor.stride()
 
 
 def captured_pair(

@@ -16,6 +16,7 @@ from mupfx.core.trained import Trained
 from mupfx.errors import MupfxError
 from mupfx.pipeline.checking.analysed import chosen_sizes
 from mupfx.pipeline.checking.dynamic import dynamic_evidence, expectations
+from mupfx.pipeline.checking.gradients import gradients
 from mupfx.pipeline.checking.growth import Budget, Grown, grow
 from mupfx.pipeline.checking.options import Options
 from mupfx.pipeline.checking.origin import located
@@ -149,6 +150,8 @@ class _Look:
         first = next(iter(options.sizes.values()))
         self._workshop = Workshop(target, first, options.inputs, options.table)
         self._runs: dict[tuple[Size, int], Run] = {}
+        self._read_ones: dict[tuple[Size, int], Setup] = {}
+        """Setups that were read and not trained yet."""
 
     def see(self) -> Seen:
         """Look along every axis, and judge what is seen."""
@@ -172,11 +175,18 @@ class _Look:
             setup = self._workshop.setup(size, self._options.seeds[0])
             self.notes.update(dict.fromkeys(setup.supplied))
             setups[size] = (setup,)
+            self._read_ones[size, setup.seed] = setup
             self._progress.finish(size)
         if _shapes(setups[chosen[0]][0]) == _shapes(setups[chosen[-1]][0]):
             seen.alike += (axis,)
         self._progress.begin(f"{self._prefix}comparing")
-        seen.evidence += (static_evidence(setups, axis, self._options.table),)
+        taken = self._gradients if self._options.dynamic else gradients
+        seen.evidence += (static_evidence(setups, axis, self._options.table, gradients=taken),)
+
+    def _gradients(self, setup: Setup) -> Mapping[str, float]:
+        """Of the first step of training, which the setup is for anyway."""
+        run = self._run(setup.size, setup.seed, first=True)
+        return run.first or gradients(self._workshop.setup(setup.size, setup.seed))
 
     def _read_findings(self, evidence: Sequence[Evidence]) -> Iterator[Finding]:
         for found in evidence if self._options.static else ():
@@ -201,23 +211,28 @@ class _Look:
             options.sizes[evidence.axis],
             evidence.axis,
             Budget(options.seeds, longer.most_seeds, longer.wider),
-            self._run,
+            self._finished,
             lambda runs: dynamic_evidence(
                 runs, expected, axis=evidence.axis, margin=options.margin
             ),
         )
 
-    def _run(self, size: Size, seed: int) -> Run:
+    def _finished(self, size: Size, seed: int) -> Run:
+        run = self._run(size, seed)
+        self._progress.finish(size)
+        return run
+
+    def _run(self, size: Size, seed: int, *, first: bool = False) -> Run:
         """Train a setup of its own, once: axes share their smallest size."""
         if (size, seed) not in self._runs:
             self._progress.begin(f"{self._prefix}training {spelled(size)}, seed {seed}")
-            self._runs[size, seed] = self._trained(self._workshop.setup(size, seed))
-        self._progress.finish(size)
+            setup = self._read_ones.pop((size, seed), None) or self._workshop.setup(size, seed)
+            self._runs[size, seed] = self._trained(setup, first=first)
         return self._runs[size, seed]
 
-    def _trained(self, setup: Setup) -> Run:
+    def _trained(self, setup: Setup, *, first: bool) -> Run:
         try:
-            return train(setup, steps=self._options.steps)
+            return train(setup, steps=self._options.steps, first=first)
         except MupfxError:
             raise
         except Exception as error:

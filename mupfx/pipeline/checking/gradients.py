@@ -1,5 +1,7 @@
 """Rms of every gradient at the start, by one backward pass that leaves no trace."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -19,10 +21,20 @@ def gradients(setup: Setup) -> dict[str, float]:
     except Exception:  # noqa: BLE001 - a loss that does not run is training's to report
         return {}
     known: dict[str, Tensor | None] = dict(zip(named, found, strict=True))
-    return {name: _rms(g) for name, g in known.items() if g is not None and not g.is_sparse}
+    return rms_of({name: gradient for name, gradient in known.items() if gradient is not None})
 
 
-def _rms(gradient: Tensor) -> float:
+def rms_of(gradients: Mapping[str, Tensor]) -> dict[str, float]:
     """Of the entries that have one: a table's other rows were not looked up."""
-    squares = gradient.double().square()
-    return float((squares.sum() / (squares > 0).sum().clamp(min=1)).sqrt())
+    dense = {name: g.detach() for name, g in gradients.items() if g.layout is torch.strided}
+    if not dense:
+        return {}
+    sizes = torch.stack([_rms(gradient).cpu() for gradient in dense.values()]).tolist()
+    return dict(zip(dense, sizes, strict=True))
+
+
+def _rms(gradient: Tensor) -> Tensor:
+    exact = torch.float64 if gradient.dtype == torch.float64 else torch.float32
+    count = torch.count_nonzero(gradient).clamp(min=1)
+    rms: Tensor = torch.linalg.vector_norm(gradient, dtype=exact).double() / count.sqrt()
+    return rms

@@ -24,12 +24,19 @@ from mupfx.observables.gradients import Gradients
 from mupfx.observables.kept import Kept, tensors_in
 from mupfx.observables.recorder import Recorder
 from mupfx.passes.groups import absolute
+from mupfx.pipeline.checking.gradients import rms_of
 
 STEPS = 3
 
 
-def train(
-    setup: Setup, *, steps: int = STEPS, recorded: int = 1, starts: bool = True, means: bool = False
+def train(  # noqa: PLR0913 - a setup, and what to write down
+    setup: Setup,
+    *,
+    steps: int = STEPS,
+    recorded: int = 1,
+    starts: bool = True,
+    means: bool = False,
+    first: bool = False,
 ) -> Run:
     """Train a fresh setup for some steps, and write down what they did.
 
@@ -39,6 +46,7 @@ def train(
         recorded: In how many forward passes, the last ones, updates are measured.
         starts: Measure ``W_0 x_0`` as well.
         means: Measure mean ``|x|`` after every op of the last pass, too.
+        first: Measure the rms of the first gradients, too.
 
     Raises:
         OptimizerError: An optimizer needs a closure.
@@ -47,14 +55,15 @@ def train(
         _require_plain(optimizer)
     with torch.random.fork_rng(), torch.enable_grad(), _eager():
         torch.manual_seed(setup.seed)
-        return _Training(setup, starts=starts, means=means).run(steps, recorded)
+        return _Training(setup, starts=starts, means=means, first=first).run(steps, recorded)
 
 
 class _Training:
     """The loop, and what it has written down."""
 
-    def __init__(self, setup: Setup, *, starts: bool, means: bool) -> None:
+    def __init__(self, setup: Setup, *, starts: bool, means: bool, first: bool) -> None:
         self.setup, self.starts, self.means = setup, starts, means
+        self.first: dict[str, float] | None = None if first else {}
         self.kept = Kept(setup.model)
         self.gradients = Gradients(setup.model)
         self.rates = _Rates(setup)
@@ -108,6 +117,8 @@ class _Training:
         for optimizer in self.setup.optimizers:
             optimizer.zero_grad()
         torch.autograd.backward(loss)
+        if self.first is None:
+            self.first = rms_of(self.gradients.now())
         before = self.gradients.sizes()
         self.rates.begin()
         for optimizer in self.setup.optimizers:
@@ -141,6 +152,7 @@ class _Training:
             pinned=tuple(_pinned(self.setup.schedulers)),
             floors=tuple(_floors(self.setup.schedulers)),
             means=seen[-1].means() if seen else {},
+            first=self.first or {},
             not_finite=self.not_finite,
             unwatched=tuple(f"{where}: {why}" for where, why in self.unwatched.items()),
         )
