@@ -26,8 +26,11 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 @contextmanager
 def every_line() -> Iterator[None]:
-    """While open, nodes that torch traces keep these lines."""
-    before = getattr(PythonKeyTracer, _HOOK)
+    """While open, nodes that torch traces keep these lines; torch's own where it has no such hook."""
+    before = getattr(PythonKeyTracer, _HOOK, None)
+    if before is None:
+        yield
+        return
     setattr(PythonKeyTracer, _HOOK, _filtered)
     try:
         yield
