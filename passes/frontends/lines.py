@@ -26,7 +26,7 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 @contextmanager
 def every_line() -> Iterator[None]:
-    """While open, nodes that torch traces keep these lines; torch's own where it has no such hook."""
+    """While open, traced nodes keep these lines; where torch has no such hook, its own."""
     before = getattr(PythonKeyTracer, _HOOK, None)
     if before is None:
         yield
