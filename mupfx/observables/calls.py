@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,10 +56,15 @@ class Call:
     kwargs: Kwargs
     tensors: list[tuple[int, Tensor]]
     targets: list[Tensor]
+    mine: dict[str, list[tuple[int, Tensor]]] = field(default_factory=dict)
+    """Arguments that are made of each parameter."""
 
-    def run(self) -> Any:
-        """Do it."""
-        return self.func(*self.args, **self.kwargs)
+    def run(self, swap: Callable[[Tensor], Tensor] | None = None) -> Any:
+        """Do it, perhaps on other tensors."""
+        if swap is None:
+            return self.func(*self.args, **self.kwargs)
+        args = (_swapped(value, swap) for value in self.args)
+        return self.func(*args, **{k: _swapped(v, swap) for k, v in self.kwargs.items()})
 
     @property
     def pointwise(self) -> bool:
@@ -71,6 +76,15 @@ class Call:
         """Its outcome lies where an argument does."""
         returns = self.func._schema.returns  # noqa: SLF001 - the only description
         return not self.targets and any(r.alias_info is not None for r in returns)
+
+
+def _swapped(value: Any, swap: Callable[[Tensor], Tensor]) -> Any:
+    """Ops take tensors, and lists of them."""
+    if isinstance(value, Tensor):
+        return swap(value)
+    if isinstance(value, list | tuple):
+        return [_swapped(entry, swap) for entry in value]
+    return value
 
 
 def norm(value: Tensor) -> Tensor:

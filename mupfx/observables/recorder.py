@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._ops import OpOverload
-from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mupfx.core.run import Seen, Use
@@ -151,10 +150,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> None:
         """What comes of data is data."""
         data = func not in CONSTANT and self._meets_data(tensors)
-        known = self._roots.keys() | self._made.keys()
         for output in outputs:
             key = key_of(output)
-            if key is None or key in known:
+            if key is None or key in self._roots or key in self._made:
                 continue
             if data:
                 self._data.add(key)
@@ -270,7 +268,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _mine(self, call: Call, name: str) -> list[tuple[int, Tensor]]:
         """Arguments that are made of a parameter."""
-        return [(at, tensor) for at, tensor in call.tensors if self._is_of(tensor, name)]
+        found = call.mine.get(name)
+        if found is None:
+            found = [(at, tensor) for at, tensor in call.tensors if self._is_of(tensor, name)]
+            call.mine[name] = found
+        return found
 
     def _add(
         self, call: Call, name: str, change: Tensor, out: Tensor | None,
@@ -328,10 +330,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 old = self._old(tensor, name)
                 return else_(tensor) if old is None else old
 
-            args, kwargs = pytree.tree_map_only(Tensor, swap, (call.args, dict(call.kwargs)))
             try:
                 with same_draws(call):
-                    found[name] = call.func(*args, **kwargs)
+                    found[name] = call.run(swap)
             except (RuntimeError, NotImplementedError) as error:
                 self.unwatched[f"{call.func} of {name}"] = str(error).partition("\n")[0]
         return found

@@ -127,10 +127,15 @@ def product(func: OpOverload, args: Args, position: int, change: Tensor) -> Tens
 
 
 def squares(func: OpOverload, args: Args, position: int, change: Tensor) -> Tensor | None:
-    """Mean over the outcome of the sum of squared products; None for what is no contraction."""
+    """Mean over the outcome of the sum of squared products; None for what is no contraction.
+
+    The change is used up: it may be squared where it lies.
+    """
     if func in _ROWS:
         rows, columns = _operands(func, args, position, change)
-        return (_squared(rows, -2) * _squared(columns, -1)).sum(-1).mean()
+        is_rows = _ROWS[func][0] == position
+        left, right = _squared(rows, -2, own=is_rows), _squared(columns, -1, own=not is_rows)
+        return (left * right).sum(-1).mean()
     if func in _SQUARED:
         first, second = (args[at] if at != position else change for at in (0, 1))
         rest = (None, *args[3:]) if func is aten.convolution.default else args[2:]
@@ -146,10 +151,12 @@ def _operands(func: OpOverload, args: Args, position: int, change: Tensor) -> tu
     return rows, columns
 
 
-def _squared(matrix: Tensor, dim: int) -> Tensor:
+def _squared(matrix: Tensor, dim: int, *, own: bool) -> Tensor:
     """Mean over rows, or columns, of the squares."""
     exact = matrix.float() if matrix.dtype in _HALF else matrix
-    mean: Tensor = exact.square().sum(dim) / matrix.shape[dim]  # norms along one dim are slow
+    own = own or exact is not matrix
+    squared = exact.square_() if own else exact.square()
+    mean: Tensor = squared.sum(dim) / matrix.shape[dim]  # norms along one dim are slow
     return mean
 
 

@@ -2,8 +2,10 @@
 
 A GPT of two layers at widths 64 to 512, three seeds and as many steps for both, AdamW, CPU. Ours is
 the whole check: models of three sizes are captured and read as well, and there is a verdict; theirs
-is ``get_coord_data`` alone, which writes down the mean of ``|x|`` behind every module. Medians over
-rounds and their ratio are printed; the package ``mup`` has to be there.
+is ``get_coord_data`` alone, which writes down the mean of ``|x|`` behind every module, and takes a
+backward pass and a step after its last forward pass, too. One round warms up; then both take turns,
+and each round the other begins. Medians over rounds of wall and CPU seconds, and their ratios, are
+printed; the package ``mup`` has to be there.
 """
 
 import argparse
@@ -11,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -102,11 +105,36 @@ def theirs() -> str:
     return f"{len(data)} rows"
 
 
-def timed(run: Callable[[], str]) -> tuple[float, str]:
+@dataclass(frozen=True, slots=True)
+class Time:
+    """What one of them took."""
+
+    wall: float
+    cpu: float
+    """Of all threads: the same however loaded the machine is."""
+
+
+def timed(run: Callable[[], str]) -> tuple[Time, str]:
     """Seconds, and what came of it."""
-    start = time.perf_counter()
+    wall, cpu = time.perf_counter(), time.process_time()
     said = run()
-    return time.perf_counter() - start, said
+    return Time(time.perf_counter() - wall, time.process_time() - cpu), said
+
+
+def measured(rounds: int) -> dict[str, list[Time]]:
+    """Both, in turn; the first round is not counted."""
+    runs = [("mupfx", ours), ("mup", theirs)]
+    times: dict[str, list[Time]] = {name: [] for name, _ in runs}
+    for turn in range(rounds + 1):
+        for name, run in runs:
+            took, said = timed(run)
+            label = f"round {turn}" if turn else "warm-up"
+            print(
+                f"{label}: {name:6} {took.wall:5.2f} s, CPU {took.cpu:5.2f} s  {said}", flush=True
+            )
+            times[name] += [took] if turn else []
+        runs.reverse()
+    return times
 
 
 def main() -> int:
@@ -116,16 +144,11 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    times: dict[str, list[float]] = {"mupfx": [], "mup": []}
-    for turn in range(given.rounds):
-        for name, run in (("mupfx", ours), ("mup", theirs)):
-            seconds, said = timed(run)
-            times[name].append(seconds)
-            print(f"round {turn + 1}: {name:6} {seconds:6.2f} s  {said}", flush=True)
-    middle = {name: statistics.median(found) for name, found in times.items()}
-    print(f"mupfx {middle['mupfx']:.2f} s, mup {middle['mup']:.2f} s", end=", ")
-    ratios = [a / b for a, b in zip(times["mupfx"], times["mup"], strict=True)]
-    print(f"{statistics.median(ratios):.2f} of its time; heads of {HEAD_DIM}, {sys.platform}")
+    times = measured(given.rounds)
+    print(f"heads of {HEAD_DIM}, {given.threads} threads, {sys.platform}")
+    for clock in ("wall", "cpu"):
+        mine, other = (statistics.median(getattr(t, clock) for t in times[n]) for n in times)
+        print(f"{clock:4}: mupfx {mine:.2f} s, mup {other:.2f} s, {mine / other:.2f} of its time")
     return 0
 
 
