@@ -25,14 +25,14 @@ import mupfx
 from mupfx.demo.gpt import CONTEXT, GPT, HEAD_DIM, VOCABULARY
 from mupfx.tables.check_modes import MODES
 
-BASE, WIDTHS, SENTENCES, RATE = 64, (64, 128, 256, 512), 4, 1e-3
+BASE, WIDTHS, RATE = 64, (64, 128, 256, 512), 1e-3
 SEEDS, STEPS = MODES["fast"].seeds, MODES["fast"].steps
 
 
-def tokens() -> tuple[Tensor, Tensor]:
+def tokens(sentences: int) -> tuple[Tensor, Tensor]:
     """A batch and its targets, always the same."""
     generator = torch.Generator().manual_seed(0)
-    text = torch.randint(VOCABULARY, (SENTENCES, CONTEXT + 1), generator=generator)
+    text = torch.randint(VOCABULARY, (sentences, CONTEXT + 1), generator=generator)
     return text[:, :-1], text[:, 1:]
 
 
@@ -64,10 +64,10 @@ def gpt(width: int, seed: int = 0) -> GPT:
     return model
 
 
-def target(width: int, seed: int = 0) -> tuple[Any, ...]:
+def target(width: int, sentences: int, seed: int = 0) -> tuple[Any, ...]:
     """All that a check takes."""
     model = gpt(width, seed)
-    return model, torch.optim.AdamW(groups(model, width)), tokens(), loss
+    return model, torch.optim.AdamW(groups(model, width)), tokens(sentences), loss
 
 
 class Flat(nn.Module):
@@ -83,16 +83,17 @@ class Flat(nn.Module):
         return logits
 
 
-def ours() -> str:
+def ours(sentences: int) -> str:
     """The whole check; the verdict."""
-    return str(mupfx.check(target, widths=WIDTHS, fast=True).verdict)
+    made = partial(target, sentences=sentences)
+    return str(mupfx.check(made, widths=WIDTHS, fast=True).verdict)
 
 
-def theirs() -> str:
+def theirs(sentences: int) -> str:
     """The data of the other's plots; how many rows."""
     from mup import coord_check  # noqa: PLC0415 - only where it is installed
 
-    ids, targets = tokens()
+    ids, targets = tokens(sentences)
     data = coord_check._get_coord_data(  # noqa: SLF001 - the public one makes its own optimizer
         {width: partial(Flat, width) for width in WIDTHS},
         [(ids, targets.flatten())],
@@ -114,20 +115,20 @@ class Time:
     """Of all threads: the same however loaded the machine is."""
 
 
-def timed(run: Callable[[], str]) -> tuple[Time, str]:
+def timed(run: Callable[[int], str], sentences: int) -> tuple[Time, str]:
     """Seconds, and what came of it."""
     wall, cpu = time.perf_counter(), time.process_time()
-    said = run()
+    said = run(sentences)
     return Time(time.perf_counter() - wall, time.process_time() - cpu), said
 
 
-def measured(rounds: int) -> dict[str, list[Time]]:
+def measured(rounds: int, sentences: int) -> dict[str, list[Time]]:
     """Both, in turn; the first round is not counted."""
     runs = [("mupfx", ours), ("mup", theirs)]
     times: dict[str, list[Time]] = {name: [] for name, _ in runs}
     for turn in range(rounds + 1):
         for name, run in runs:
-            took, said = timed(run)
+            took, said = timed(run, sentences)
             label = f"round {turn}" if turn else "warm-up"
             print(
                 f"{label}: {name:6} {took.wall:5.2f} s, CPU {took.cpu:5.2f} s  {said}", flush=True
@@ -141,11 +142,13 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sentences", type=int, default=16, help="of 64 bytes, in the batch")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    times = measured(given.rounds)
-    print(f"heads of {HEAD_DIM}, {given.threads} threads, {sys.platform}")
+    times = measured(given.rounds, given.sentences)
+    tokens_seen = f"{given.sentences} sentences of {CONTEXT}"
+    print(f"heads of {HEAD_DIM}, {tokens_seen}, {given.threads} threads, {sys.platform}")
     for clock in ("wall", "cpu"):
         mine, other = (statistics.median(getattr(t, clock) for t in times[n]) for n in times)
         print(f"{clock:4}: mupfx {mine:.2f} s, mup {other:.2f} s, {mine / other:.2f} of its time")
