@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import mup
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
@@ -17,6 +17,8 @@ from tests.mutants.models.common import (
     sentences,
     vectors,
 )
+
+mup: Any = pytest.importorskip("mup")
 
 
 class Perceptron(nn.Module):
