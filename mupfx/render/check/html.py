@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from mupfx.core.finding import Finding
@@ -18,7 +18,7 @@ from mupfx.render.check.document import quantity_tables, slope_tables, verdict_l
 from mupfx.render.check.pictures import Picture, pictures
 from mupfx.render.check.words import compared
 from mupfx.render.document import Lines, Table
-from mupfx.render.svg import DARK, STYLE
+from mupfx.render.templates import environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +71,7 @@ def contents(report: Report, rules: Mapping[str, Rule]) -> Contents:
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
-        loader=PackageLoader("mupfx.render.check"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["breaks"] = _breaks
-    made.filters["drawn"] = Markup
-    made.globals.update(plot_style=Markup(STYLE), plot_dark=Markup(DARK))
-    return made
+    return environment("mupfx.render.check", _breaks)
 
 
 def _breaks(name: str) -> Markup:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from mupfx.core.analysis import Analysis
@@ -20,7 +20,7 @@ from mupfx.render.page.observed import Observed, exponent_table, observed
 from mupfx.render.page.rows import Row, Rows, rows
 from mupfx.render.page.swept import Swept, swept
 from mupfx.render.page.tree import tree
-from mupfx.render.svg import DARK, STYLE
+from mupfx.render.templates import environment
 
 Dimension = tuple[Chip, ...] | str
 """Its factors; or its size, where no graph was traced."""
@@ -101,17 +101,7 @@ def _checked(facts: Facts, found: Sequence[Row]) -> Checked | None:
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
-        loader=PackageLoader("mupfx.render.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["breaks"] = _breaks
-    made.filters["drawn"] = Markup
-    made.globals.update(plot_style=Markup(STYLE), plot_dark=Markup(DARK))
-    return made
+    return environment("mupfx.render.page", _breaks)
 
 
 def _breaks(name: str) -> Markup:
