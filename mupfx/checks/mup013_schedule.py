@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mupfx.checks.faults import CLOSE, spelled
 from mupfx.core.finding import Finding, Level
+from mupfx.core.report import Verdict
 from mupfx.core.run import Run
 from mupfx.core.statistics import log_slope
 from mupfx.core.trained import Trained
@@ -40,7 +41,7 @@ def judge(trained: Trained) -> Iterator[Finding]:
     runs = [run for run in trained.runs if run.seed == trained.runs[0].seed]
     for step in range(trained.steps):
         off = _off(runs, step)
-        if any(not _is_due(trained, runs, name, step) for name in off):
+        if any(_is_wrong(trained, runs, name, step) for name in off):
             yield _finding(trained, runs, off, step)
             return
     if said is not None:
@@ -57,6 +58,19 @@ def set_right(trained: Trained) -> Iterator[str]:
         off = any(name in _off(runs, step) for step in range(trained.steps))
         if off and all(_is_due(trained, runs, name, step) for step in range(trained.steps)):
             yield name
+
+
+def _is_wrong(trained: Trained, runs: Sequence[Run], name: str, step: int) -> bool:
+    """Whether a rate that goes otherwise than it was given is a fault.
+
+    What an optimizer of an unknown kind makes of rates in its own step, updates show.
+    """
+    if name in trained.due:
+        return not _is_due(trained, runs, name, step)
+    slopes = (slope for slope in trained.slopes if slope.parameter == name)
+    return name in _off(runs, step, scheduled=True) or any(
+        slope.verdict is Verdict.FAIL for slope in slopes
+    )
 
 
 def _is_due(trained: Trained, runs: Sequence[Run], name: str, step: int) -> bool:
@@ -95,18 +109,22 @@ def _differ(values: Sequence[float]) -> bool:
     return max(values) > min(values) * (1 + _TOLERANCE)
 
 
-def _off(runs: Sequence[Run], step: int) -> dict[str, tuple[float, float]]:
+def _off(
+    runs: Sequence[Run], step: int, *, scheduled: bool = False
+) -> dict[str, tuple[float, float]]:
     """Parameters whose factor differs between sizes: the least factor and the greatest."""
     found = {}
     for name in runs[0].given:
-        factors = [f for run in runs if (f := _factor(run, name, step)) is not None]
+        rows = [(run, run.scheduled if scheduled else run.rates) for run in runs]
+        each = (_factor(run.given, rates[step], name) for run, rates in rows if rates)
+        factors = [factor for factor in each if factor is not None]
         if len(factors) == len(runs) and max(factors) > min(factors) * (1 + _TOLERANCE):
             found[name] = (min(factors), max(factors))
     return found
 
 
-def _factor(run: Run, name: str, step: int) -> float | None:
-    given, now = run.given.get(name, 0.0), run.rates[step].get(name)
+def _factor(was: Mapping[str, float], rates: Mapping[str, float], name: str) -> float | None:
+    given, now = was.get(name, 0.0), rates.get(name)
     return None if not given or now is None else now / given
 
 

@@ -65,7 +65,9 @@ class Run:
     given: Mapping[str, float]
     """Learning rates by parameter before the first step, without a schedule's factor."""
     rates: tuple[Mapping[str, float], ...]
-    """Those in force, a step each."""
+    """Those in force, a step each: what an optimizer makes of them in its own step included."""
+    scheduled: tuple[Mapping[str, float], ...]
+    """Those that optimizers are called with, a step each."""
     gradients: tuple[Mapping[str, Gradient], ...]
     """A step each."""
     families: Mapping[str, str] = field(default_factory=dict)

@@ -18,10 +18,12 @@ def run(  # noqa: PLR0913 - a run has this many sides
     *,
     given: Mapping[str, float] | None = None,
     rates: Sequence[Mapping[str, float]] = (),
+    scheduled: Sequence[Mapping[str, float]] | None = None,
     gradients: Sequence[Mapping[str, Gradient]] = (),
     not_finite: str = "",
     schedules: tuple[str, ...] = (),
     pinned: tuple[str, ...] = (),
+    floors: tuple[float, ...] = (),
 ) -> Run:
     found = {Use(name, 0, "mm"): seen for name, seen in (updates or {}).items()}
     return Run(
@@ -32,10 +34,12 @@ def run(  # noqa: PLR0913 - a run has this many sides
         starts={},
         given=given or {},
         rates=tuple(rates),
+        scheduled=tuple(rates if scheduled is None else scheduled),
         gradients=tuple(gradients),
         not_finite=not_finite,
         schedules=schedules,
         pinned=pinned,
+        floors=floors,
     )
 
 

@@ -9,7 +9,7 @@ from inline_snapshot import snapshot
 
 from mupfx.checks.dynamic import dynamic_findings, standing
 from mupfx.core.finding import Finding, Level, Place
-from mupfx.core.run import Gradient, Run
+from mupfx.core.run import Gradient, Run, Seen
 from mupfx.core.trained import Trained
 from mupfx.pipeline.checking.dynamic import Expected, dynamic_evidence
 from tests.checks.drawn_runs import WIDTHS, drawn, run
@@ -77,6 +77,42 @@ def test_an_optimizer_may_set_rates_right_in_its_steps() -> None:
     still = replace(trained, due={**RATES, "w": -0.5})
     assert standing(still) == before
     assert [f.code for f in dynamic_findings(still)] == ["MUP013"]
+
+
+def own_step(slope: float) -> list[Finding]:
+    """Rates that an optimizer of an unknown kind changes in its step, and what updates do."""
+    found = {r.size.width: r for r in rated([RATES])}
+    given = {"w": 0.1, "b": 0.1}
+    runs = [
+        replace(r, given=given, rates=found[r.size.width].rates, scheduled=(given,))
+        for r in drawn({"w": slope, "b": 0.0})
+    ]
+    slopes = dynamic_evidence(runs, {name: (Expected(0.0),) for name in RATES})
+    return list(dynamic_findings(Trained("width", tuple(runs), slopes)))
+
+
+def test_what_a_step_of_an_unknown_kind_does_to_rates_is_judged_by_updates() -> None:
+    assert own_step(0.0) == []
+    assert [f.code for f in own_step(1.0)] == ["MUP013"]
+
+
+def floored(least: float) -> list[Run]:
+    return [replace(r, floors=(least,)) for r in rated([RATES])]
+
+
+def test_a_floor_that_is_one_number_at_every_size() -> None:
+    ((code, _, _, message),) = said(floored(0.01))
+    assert code == "MUP013"
+    assert message == snapshot(
+        "the schedule ends at 0.01 for all groups at every size, and the rate of w starts at 0.1 in the smallest model and at 0.0125 in the largest: the ratio is lost on the way"
+    )
+
+
+def test_floors_that_follow_the_rates_or_are_next_to_nothing() -> None:
+    assert said(floored(1e-4)) == []
+    assert said([replace(r, floors=(r.given["w"] / 10,)) for r in floored(0.01)]) == []
+    alike = [replace(r, given={"w": 0.1, "b": 0.1}) for r in floored(0.01)]
+    assert said([replace(r, rates=(r.given,), scheduled=(r.given,)) for r in alike]) == []
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.01, 0.0])
@@ -210,6 +246,29 @@ def test_the_furthest_off_are_named() -> None:
 def test_what_is_explained_is_not_said_again() -> None:
     assert judged({"w": 1.0}, before=(WRONG,)) == []
     assert len(judged({"w": 1.0}, before=(replace(WRONG, level=Level.WARNING),))) == 1
+
+
+def unreached(gradients: Sequence[str], moved: float = 0.0) -> list[Finding]:
+    """Two parameters that an optimizer holds; gradients come to some, and one may move."""
+    place = Place("model.py", 7, "x = layer(x)")
+    step = {name: Gradient(1.0, 1.0) for name in gradients}
+    seen = {"a": Seen(0.1), "w": Seen(moved)}
+    runs = [run(w, 0, seen, given={"a": 0.1, "w": 0.1}, gradients=[step]) for w in WIDTHS]
+    return list(
+        dynamic_findings(Trained("width", tuple(runs), (), places={"w": place, "a": place}))
+    )
+
+
+def test_a_parameter_that_no_gradient_comes_to() -> None:
+    (found,) = unreached(["a"])
+    assert (found.code, found.parameter) == ("MUP015", "w")
+    assert "no gradient ever comes to it" in found.message
+
+
+def test_parameters_that_gradients_come_to_or_that_move() -> None:
+    """Sparse gradients are not measured; what they do is."""
+    assert unreached(["a", "w"]) == []
+    assert unreached(["a"], moved=0.1) == []
 
 
 def test_runs_that_are_not_finite() -> None:

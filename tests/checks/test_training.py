@@ -102,15 +102,42 @@ def test_rates_are_seen_after_all_that_others_do_before_a_step() -> None:
     assert [step["0.weight"] for step in run.rates] == [0.025, 0.025]
 
 
-def test_rates_that_a_step_sets_itself_are_seen() -> None:
-    class Pinned(torch.optim.SGD):
-        def step(self, closure: Any = None) -> Any:
-            self.param_groups[0]["lr"] = 0.5
-            return super().step(closure)
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_rates_that_a_step_sets_itself_are_seen(*, seen_before: bool) -> None:
+    """Whether or not torch has put its hooks around the step of the class below."""
 
+    class Plain(torch.optim.Optimizer):
+        def __init__(self, parameters: Any, lr: float) -> None:
+            super().__init__(parameters, {"lr": lr})
+
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            del closure
+            rates.append(self.param_groups[0]["lr"])
+
+    class Pinned(Plain):
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            self.param_groups[0]["lr"] = 0.5
+            super().step(closure)
+            self.param_groups[0]["lr"] = 0.1
+
+    rates: list[float] = []
     model = net()
-    run = train(setup(model, Pinned(model.parameters(), lr=0.1)), steps=2)
-    assert (run.given["0.weight"], run.rates[0]["0.weight"]) == (0.1, 0.5)
+    if seen_before:
+        Plain(model.parameters(), lr=1.0)
+    step, hooks = vars(Plain)["step"], 0
+    optimizer = Pinned(model.parameters(), lr=0.1)
+
+    def count(*_: object) -> None:
+        nonlocal hooks
+        hooks += 1
+
+    optimizer.register_step_pre_hook(count)
+    run = train(setup(model, optimizer), steps=2)
+    assert (run.given["0.weight"], rates) == (0.1, [0.5])
+    assert run.scheduled[0]["0.weight"] == 0.1
+    assert run.rates[0]["0.weight"] == 0.5
+    assert vars(Plain)["step"] is step
+    assert hooks == (2 if seen_before else 1)
 
 
 def test_schedulers_are_stepped() -> None:

@@ -9,7 +9,7 @@ nor a step::
 import inspect
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from mupfx.observables.kept import Kept, tensors_in
 from mupfx.observables.recorder import Recorder
 from mupfx.passes.groups import absolute
 from mupfx.pipeline.checking.gradients import rms_of
+from mupfx.pipeline.checking.rates import Rates, floors, pinned
 
 STEPS = 3
 
@@ -66,7 +67,7 @@ class _Training:
         self.first: dict[str, float] | None = None if first else {}
         self.kept = Kept(setup.model)
         self.gradients = Gradients(setup.model)
-        self.rates = _Rates(setup)
+        self.rates = Rates(setup)
         self.losses: list[float] = []
         self.steps: list[Mapping[str, Gradient]] = []
         self.not_finite = ""
@@ -146,70 +147,17 @@ class _Training:
             starts=start,
             given=given,
             rates=tuple(self.rates.steps),
+            scheduled=tuple(self.rates.scheduled),
             gradients=tuple(self.steps),
             families=self.rates.families(),
             schedules=absolute(self.setup.schedulers),
-            pinned=tuple(_pinned(self.setup.schedulers)),
-            floors=tuple(_floors(self.setup.schedulers)),
+            pinned=tuple(pinned(self.setup.schedulers)),
+            floors=tuple(floors(self.setup.schedulers)),
             means=seen[-1].means() if seen else {},
             first=self.first or {},
             not_finite=self.not_finite,
             unwatched=tuple(f"{where}: {why}" for where, why in self.unwatched.items()),
         )
-
-
-class _Rates:
-    """Learning rates by parameter, as they are when an update is made."""
-
-    def __init__(self, setup: Setup) -> None:
-        self._optimizers = setup.optimizers
-        self._names = {id(p): name for name, p in setup.model.named_parameters()}
-        self.steps: list[dict[str, float]] = []
-
-    def given(self) -> dict[str, float]:
-        """Before any schedule: what a scheduler keeps as the initial rate, else the rate."""
-        return self._read("initial_lr")
-
-    def families(self) -> dict[str, str]:
-        return {
-            name: type(optimizer).__name__
-            for optimizer in self._optimizers
-            for group in optimizer.param_groups
-            for name in self._members(group)
-        }
-
-    def begin(self) -> None:
-        self.steps.append({})
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Inside, every step of an optimizer is seen after all that others do before it."""
-
-        def note(optimizer: Optimizer, *_: Any) -> None:
-            self.steps[-1] |= self._of(optimizer, "lr")
-
-        with ExitStack() as stack:
-            for optimizer in self._optimizers:
-                stack.callback(optimizer.register_step_pre_hook(note).remove)
-            yield
-
-    def _read(self, entry: str) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for optimizer in self._optimizers:
-            found |= self._of(optimizer, entry)
-        return found
-
-    def _of(self, optimizer: Optimizer, entry: str) -> dict[str, float]:
-        return {
-            name: float(group.get(entry, group["lr"]))
-            for group in optimizer.param_groups
-            if "lr" in group
-            for name in self._members(group)
-        }
-
-    def _members(self, group: Mapping[str, Any]) -> Iterator[str]:
-        names = (self._names.get(id(p)) for p in group["params"])
-        return (name for name in names if name is not None)
 
 
 @contextmanager
@@ -262,28 +210,6 @@ def _require_plain(optimizer: Optimizer) -> None:
             found=type(optimizer).__name__,
             hint="check with the optimizer that trains at scale",
         )
-
-
-def _pinned(schedulers: Sequence[Any]) -> Iterator[str]:
-    """Schedulers whose one maximum has replaced the rates of all groups."""
-    for scheduler in schedulers:
-        groups = getattr(getattr(scheduler, "optimizer", None), "param_groups", ())
-        peaks = [float(group["max_lr"]) for group in groups if "max_lr" in group]
-        if len(peaks) > 1 and max(peaks) == min(peaks):
-            yield (
-                f"{type(scheduler).__name__} sets the rate of all {len(peaks)} groups by one "
-                f"maximum of {peaks[0]:g}, whatever it was before"
-            )
-
-
-def _floors(schedulers: Sequence[Any]) -> Iterator[float]:
-    """Rates that are not gone below, where they are one number for all groups."""
-    for scheduler in schedulers:
-        yield from _floors(getattr(scheduler, "_schedulers", ()))
-        lowest = getattr(scheduler, "eta_min", None) or getattr(scheduler, "min_lrs", None)
-        each = [float(rate) for rate in (lowest if isinstance(lowest, list) else [lowest or 0.0])]
-        if min(each, default=0.0) > 0 and max(each) == min(each):
-            yield each[0]
 
 
 def _advance(scheduler: Any, loss: float) -> None:
