@@ -129,6 +129,8 @@ def _descend(  # noqa: PLR0913, PLR0917 - a problem and its start
         steps = moves[index] * root[:, None]
         found = start + moves @ torch.linalg.lstsq(steps, left, driver="gelsd").solution
         off = targets - found[index]
+        if not (off.abs() > KEPT).any():
+            break
         near = max(near * STEP, NARROWEST)
         weights = worths * near**2 / (off**2 + near**2)
     return found

@@ -9,6 +9,7 @@ inside a margin has a p-value::
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from statistics import fmean
 
@@ -134,6 +135,7 @@ def t_tail(t: float, freedom: float) -> float:
     return half if t >= 0 else 1 - half
 
 
+@cache
 def t_quantile(probability: float, freedom: float) -> float:
     """Where Student's t stays below with a probability.
 

@@ -1,6 +1,6 @@
 """Analyses of several sizes, each with the smallest model as its base, and what they expect."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from mupfx.core.analysis import Analysis
@@ -16,7 +16,6 @@ from mupfx.passes.scalars import Scales, find_scales
 from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import Given
 from mupfx.pipeline.checking.hooked import multipliers, over
-from mupfx.pipeline.checking.in_loss import as_the_loss_reads
 from mupfx.pipeline.checking.sites import Wanted, wanted_sites
 from mupfx.pipeline.deepening import branches_of
 from mupfx.pipeline.pairing import Captures
@@ -53,7 +52,7 @@ def analyse(  # noqa: PLR0913, PLR0917 - two setups, and how they are looked at
     """
     preflight(setup.model)
     layers = table.plain is not None
-    with unhooked(setup.model, base.model), as_the_loss_reads(base, setup):
+    with unhooked(setup.model, base.model):
         analysis = run_analysis(
             setup.model,
             setup.args,
@@ -83,8 +82,3 @@ def _names(analysis: Analysis, base: Setup) -> Iterator[tuple[str, str]]:
         found = str(twins[place].meta.get("parameter", "")) if place in twins else name
         if found in theirs:
             yield name, found
-
-
-def chosen_sizes(sizes: Sequence[Size]) -> tuple[Size, ...]:
-    """The smallest, one in the middle and the largest."""
-    return tuple(dict.fromkeys((sizes[0], sizes[len(sizes) // 2], sizes[-1])))

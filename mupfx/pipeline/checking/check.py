@@ -14,7 +14,6 @@ from mupfx.core.setup import Setup
 from mupfx.core.tested import Tested
 from mupfx.core.trained import Trained
 from mupfx.errors import MupfxError
-from mupfx.pipeline.checking.analysed import chosen_sizes
 from mupfx.pipeline.checking.dynamic import dynamic_evidence, expectations
 from mupfx.pipeline.checking.gradients import gradients
 from mupfx.pipeline.checking.growth import Budget, Grown, grow
@@ -156,19 +155,19 @@ class _Look:
     def see(self) -> Seen:
         """Look along every axis, and judge what is seen."""
         options, seen = self._options, Seen()
-        for sizes in options.sizes.values():
-            self._progress.expect(chosen_sizes(sizes))
-            self._progress.expect(sizes, len(options.seeds) if options.dynamic else 0)
         for axis, sizes in options.sizes.items():
-            self._read(axis, sizes, seen)
+            self._progress.expect(options.read(axis))
+            self._progress.expect(sizes, len(options.seeds) if options.dynamic else 0)
+        for axis in options.sizes:
+            self._read(axis, seen)
         seen.findings = tuple(self._read_findings(seen.evidence))
         if options.dynamic:
             self._train_all(seen)
         return seen
 
-    def _read(self, axis: str, sizes: Sequence[Size], seen: Seen) -> None:
-        """What models of three sizes say, which are there at once for this alone."""
-        chosen = chosen_sizes(sizes)
+    def _read(self, axis: str, seen: Seen) -> None:
+        """What models of a few sizes say, which are there at once for this alone."""
+        chosen = self._options.read(axis)
         setups: dict[Size, Sequence[Setup]] = {}
         for size in chosen:
             self._progress.begin(f"{self._prefix}reading {spelled(size)}")
@@ -232,7 +231,8 @@ class _Look:
 
     def _trained(self, setup: Setup, *, first: bool) -> Run:
         try:
-            return train(setup, steps=self._options.steps, first=first)
+            starts = self._options.mode.starts
+            return train(setup, steps=self._options.steps, starts=starts, first=first)
         except MupfxError:
             raise
         except Exception as error:

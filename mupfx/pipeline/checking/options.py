@@ -38,6 +38,11 @@ class Options:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """As they are reported."""
 
+    def read(self, axis: str) -> tuple[Size, ...]:
+        """Sizes of an axis whose models are read: the ends, and some evenly between."""
+        sizes, last = self.sizes[axis], self.mode.read - 1
+        return tuple(sizes[round(i * (len(sizes) - 1) / last)] for i in range(self.mode.read))
+
 
 def axes_of(widths: object, depths: object) -> tuple[str, ...]:
     """What is varied: width, unless depths alone are given."""

@@ -16,9 +16,10 @@ from mupfx.core.setup import Setup
 from mupfx.core.vocabulary import Status
 from mupfx.errors import MupfxError
 from mupfx.pipeline.analysis import Options
-from mupfx.pipeline.checking.analysed import analyse, chosen_sizes
+from mupfx.pipeline.checking.analysed import analyse
 from mupfx.pipeline.checking.gauging import find_gauge
 from mupfx.pipeline.checking.gradients import gradients
+from mupfx.pipeline.checking.in_loss import as_the_loss_reads
 from mupfx.pipeline.checking.nearby import natural
 from mupfx.pipeline.checking.numbers import numbers_of, pull_of
 from mupfx.pipeline.checking.parameters import parameter_evidence
@@ -44,15 +45,15 @@ def static_evidence(
         options: What the user says about growth.
         gradients: Gives the rms of gradients at the largest size, whose setup it may use up.
     """
-    ordered = sorted(setups, key=lambda size: size.along(axis))
-    sizes = chosen_sizes(ordered)
+    sizes = tuple(sorted(setups, key=lambda size: size.along(axis)))
     base = setups[sizes[0]][0]
     readings = [read(setups[size]) for size in sizes]
     growth, captures = options or Options(), Captures()
     try:
-        found = [
-            analyse(base, setups[size][0], axis, table, growth, captures) for size in sizes[1:]
-        ]
+        with as_the_loss_reads(*(setups[size][0] for size in sizes)):
+            found = [
+                analyse(base, setups[size][0], axis, table, growth, captures) for size in sizes[1:]
+            ]
     except MupfxError as refused:
         return _refused(axis, sizes, table, readings, str(refused))
     except Exception as error:  # noqa: BLE001 - a model that no pass was written for
