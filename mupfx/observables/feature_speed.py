@@ -164,7 +164,7 @@ def speeds(graph: ModelGraph, behind: Mapping[fx.Node, Behind], step: Step) -> l
             else step.values[name].detach()
             for name, first in step.names.items()
         }
-        Run(graph.module, apart(step.values, duals), watch).on(step.arguments)
+        Run(graph, apart(step.values, duals), watch).on(step.arguments)
     return watch.found
 
 
@@ -212,7 +212,7 @@ def _moved(
     }
     watch = _Values(behind)
     with again(step.random), torch.no_grad():
-        Run(graph.module, apart(step.values, own), watch).on(step.arguments)
+        Run(graph, apart(step.values, own), watch).on(step.arguments)
     return watch.found
 
 

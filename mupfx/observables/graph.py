@@ -5,10 +5,12 @@ Of ``linear(x, t(weight))``::
     x: DATA    weight, t: PARAMETER    linear: DATA, and mixes
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
+import torch
 from torch import fx, nn
 
 from mupfx.core.ops import holds_floats, packet
@@ -44,6 +46,27 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A node as it is run."""
+
+    node: fx.Node
+    flat: bool
+    """Nothing of its operands is nested."""
+    overwritten: bool
+    """An op writes over its value, which a watch may have kept: it gets a copy to write to."""
+    last: tuple[fx.Node, ...]
+    """Nodes that nothing after it reads."""
+
+    def operands(self, value: Callable[[fx.Node], Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        """Its arguments, with values in the place of nodes."""
+        args, kwargs = self.node.args, self.node.kwargs
+        if not self.flat:
+            return fx.map_arg((tuple(args), dict(kwargs)), value)  # type: ignore[no-any-return]
+        found = [value(a) if a.__class__ is fx.Node else a for a in args]  # type: ignore[arg-type]
+        return found, kwargs
+
+
+@dataclass(frozen=True, slots=True)
 class ModelGraph:
     """The graph of one size of a model, with what is known of its nodes."""
 
@@ -64,11 +87,40 @@ class ModelGraph:
     """Residual adds, and weight layers outside of branches."""
     shown: frozenset[fx.Node] = field(default_factory=frozenset)
     """Nodes of which there are rows."""
+    turns: tuple[Turn, ...] = ()
+    """All nodes, as they are run."""
 
     def mixes(self, node: fx.Node) -> bool:
         """Whether a node brings parameters and data together."""
         kinds = {self.kinds[n] for n in node.all_input_nodes}
         return kinds >= {Kind.DATA, Kind.PARAMETER}
+
+
+def turns_of(graph: fx.Graph) -> tuple[Turn, ...]:
+    """What there is to run, in order."""
+    after: set[fx.Node] = set()
+    found = []
+    for node in reversed(list(graph.nodes)):
+        read = dict.fromkeys((*node.all_input_nodes, node))
+        last = tuple(n for n in read if n not in after and node.op != "output")
+        after |= read.keys()
+        found.append(Turn(node, _is_flat(node), _is_overwritten(node), last))
+    return tuple(reversed(found))
+
+
+def _is_flat(node: fx.Node) -> bool:
+    nested = (tuple, list, dict, slice)
+    args, kwargs = node.args, node.kwargs.values()
+    return not any(isinstance(a, nested) for a in args) and not any(
+        isinstance(a, (fx.Node, *nested)) for a in kwargs
+    )
+
+
+def _is_overwritten(node: fx.Node) -> bool:
+    if node.op != "call_function" or not isinstance(node.meta.get("val"), torch.Tensor):
+        return False
+    schemas = (getattr(user.target, "_schema", None) for user in node.users)
+    return any(schema is not None and schema.is_mutable for schema in schemas)
 
 
 def first_names(model: nn.Module) -> dict[str, str]:

@@ -3,18 +3,21 @@
 Nothing of the model is hooked or written to: a run takes parameters, buffers and arguments, and
 tells a ``Watch`` the value of every node::
 
-    Run(graph.module, {"0.weight": w}, watch).on({"input": x})
+    Run(graph, {"0.weight": w}, watch).on({"input": x})
 """
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Protocol, Self
 
 import torch
 from torch import fx, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from mupfx.observables.graph import ModelGraph, Turn
 
 Values = Mapping[str, torch.Tensor]
 """Parameters and buffers by name, under every name that they have."""
@@ -34,50 +37,46 @@ class Inputs(Protocol):
         """Of an operand."""
 
 
-class Run(fx.Interpreter):
+class Run:
     """One run of a graph; values are dropped after their last use."""
 
-    def __init__(self, module: fx.GraphModule, values: Values, watch: Watch | None = None) -> None:
-        super().__init__(module)
+    def __init__(self, graph: ModelGraph, values: Values, watch: Watch | None = None) -> None:
+        self.graph = graph
         self.values = values
         self.watch = watch
-        self.given: Mapping[str, Any] = {}
+        self.env: dict[fx.Node, Any] = {}
 
     def on(self, arguments: Mapping[str, Any]) -> Any:
         """The result for arguments by name."""
-        self.given = arguments
-        return super().run(enable_io_processing=False)
-
-    def placeholder(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """An argument, or its default."""
-        del kwargs
-        name = str(target).lstrip("*")
-        return self.given[name] if name in self.given else args[0]
-
-    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """A tensor that was given; a constant of the graph's own otherwise."""
-        found = self.values.get(str(target))
-        return super().get_attr(target, args, kwargs) if found is None else found
-
-    def run_node(self, n: fx.Node) -> Any:
-        """Run a node and tell its value."""
-        value = super().run_node(n)
-        if self.watch is None:
-            return value
-        self.watch.see(n, value, self)
-        return value.clone() if _is_overwritten(n) else value
+        env, watch, value = self.env, self.watch, self.value
+        for turn in self.graph.turns:
+            node = turn.node
+            if node.op == "output":
+                return turn.operands(value)[0][0]
+            made = self._made(turn, arguments)
+            if watch is not None:
+                watch.see(node, made, self)
+                made = made.clone() if turn.overwritten else made
+            env[node] = made
+            for unread in turn.last:
+                del env[unread]
+        return None
 
     def value(self, node: fx.Node) -> Any:
         """Of an operand of the node that is being run."""
         return self.env[node]
 
-
-def _is_overwritten(node: fx.Node) -> bool:
-    """Whether an op writes over a value that a watch may have kept: it gets a copy to write to."""
-    if node.op != "call_function" or not isinstance(node.meta.get("val"), torch.Tensor):
-        return False
-    schemas = (getattr(user.target, "_schema", None) for user in node.users)
-    return any(schema is not None and schema.is_mutable for schema in schemas)
+    def _made(self, turn: Turn, arguments: Mapping[str, Any]) -> Any:
+        node = turn.node
+        if node.op == "call_function":
+            args, kwargs = turn.operands(self.value)
+            return node.target(*args, **kwargs)  # type: ignore[operator]
+        name = str(node.target)
+        if node.op == "get_attr":
+            found = self.values.get(name)
+            return attrgetter(name)(self.graph.module) if found is None else found
+        name = name.lstrip("*")
+        return arguments[name] if name in arguments else node.args[0]
 
 
 def values_of(model: nn.Module) -> dict[str, torch.Tensor]:

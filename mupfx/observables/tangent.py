@@ -61,7 +61,7 @@ def outputs(moment: Moment, most: int) -> Callable[[Derivatives], Tensor]:
     def function(parameters: Derivatives) -> Tensor:
         watch = _Output(node)
         own = {n: parameters.get(first, fixed[n]) for n, first in moment.names.items()}
-        Run(moment.graph.module, apart(moment.values, own), watch).on(moment.arguments)
+        Run(moment.graph, apart(moment.values, own), watch).on(moment.arguments)
         assert watch.value is not None
         flat = watch.value.reshape(-1)
         places = torch.linspace(0, len(flat) - 1, min(most, len(flat)), device=flat.device)

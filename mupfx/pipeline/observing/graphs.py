@@ -19,6 +19,7 @@ from mupfx.observables.graph import (
     kinds_of,
     layer,
     shown_of,
+    turns_of,
 )
 from mupfx.observables.running import Run, values_of
 from mupfx.passes.capture import as_it_was
@@ -103,6 +104,7 @@ def _graph(
         features=features,
         readout=_weights(made, last) if last is not None else (),
         streams=streams,
+        turns=turns_of(graph),
     )
 
 
@@ -211,7 +213,7 @@ def holds(graph: ModelGraph, model: nn.Module, call: Call) -> bool:
         wanted = model(*call.args, **call.kwargs)
         torch.random.set_rng_state(state)
         values = {k: v.detach().clone() for k, v in values_of(model).items()}
-        found = Run(graph.module, values).on(call.bound(model))
+        found = Run(graph, values).on(call.bound(model))
     return all(
         torch.allclose(a, b, rtol=1e-4, atol=1e-5 * float(a.abs().max()) if a.numel() else 0.0)
         for a, b in zip(_tensors(wanted), _tensors(found), strict=True)

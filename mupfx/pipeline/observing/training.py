@@ -266,7 +266,7 @@ def stand_in(model: nn.Module, graph: ModelGraph, watch: Any) -> tuple[nn.Module
             if called:
                 return model(*args, **kwargs)
             called.update(bind(*args, **kwargs).arguments)
-            return Run(graph.module, values_of(model), watch).on(called)
+            return Run(graph, values_of(model), watch).on(called)
 
     made = object.__new__(StandIn)
     made.__dict__ = model.__dict__
