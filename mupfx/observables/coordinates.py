@@ -11,17 +11,17 @@ Nothing is kept but numbers, a sample of every op's entries, and the weights at 
 updates are taken on a sample of rows where the op treats rows alike.
 """
 
-from collections.abc import Collection
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Iterable, Mapping
+from math import sqrt
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
 from mupfx.core.ops import packet
-from mupfx.observables.graph import Kind, ModelGraph
+from mupfx.observables.graph import Kind, ModelGraph, Turn
 from mupfx.observables.running import Inputs, Values, first_tensor
-from mupfx.observables.sketch import Sampler, absolute, length, per_entry
+from mupfx.observables.sketch import Sampler, absolute, changes, length, per_entry
 
 aten = torch.ops.aten
 ROWS = 64
@@ -48,7 +48,6 @@ class Coordinates:
             start: Parameters at the start; None where own updates are not wanted.
             shown: Nodes to take statistics of.
         """
-        self.graph = graph
         self.shown = shown
         self.start = start
         self.sampler = Sampler()
@@ -56,59 +55,58 @@ class Coordinates:
         """At the start."""
         self.now: dict[fx.Node, Tensor] = {}
         self.shadows: dict[fx.Node, Any] = {}
+        """What nodes of parameters were at the start."""
         self.found: dict[Key, tuple[Tensor, float]] = {}
         """A number on the device, and what it is to be multiplied by."""
         self.rows: dict[int, Tensor] = {}
         self.moved = False
+        turns = graph.turns if start is not None else ()
+        kinds = {turn.node: graph.kinds[turn.node] for turn in turns}
+        self.of_start = {t.node: t for t in turns if kinds[t.node] is Kind.PARAMETER}
+        self.mixing = {t.node: t for t in turns if _calls(t.node) and graph.mixes(t.node)}
+        self.fleeting = _fleeting(self.of_start)
 
     def begin(self, *, moved: bool) -> None:
         """Before a run; ``moved`` is whether weights are others than at the start."""
         self.moved = moved
         self.found = {}
         self.now = {}
-        self.shadows = {}
+        for node in self.fleeting:
+            self.shadows.pop(node, None)
 
     def see(self, node: fx.Node, value: Any, inputs: Inputs) -> None:
         """Take the statistics of one value."""
-        if self.moved and self.start is not None:
-            self._own(node, value, inputs)
-        if node not in self.shown:
-            return
-        tensor = first_tensor(value)
+        if self.moved and node in self.of_start and node not in self.shadows:
+            self.shadows[node] = self._shadow(self.of_start[node], inputs)
+        shown, mixes = node in self.shown, self.moved and node in self.mixing
+        tensor = first_tensor(value) if shown or mixes else None
         if tensor is None:
             return
-        entries = max(tensor.numel(), 1)
-        with torch.no_grad():
+        tensor = tensor.detach()
+        if mixes:
+            change = self._own_update(self.mixing[node], tensor, inputs)
+            self._take(node, "own_update", length(change), absolute(change), change.numel())
+        if shown:
             self.found[node, "rms"] = length(tensor), per_entry(tensor)
-            self.found[node, "mean_abs"] = absolute(tensor), 1 / entries
+            self.found[node, "mean_abs"] = absolute(tensor), 1 / max(tensor.numel(), 1)
             self.now[node] = sample = self.sampler.take(tensor)
-            start = self.samples.setdefault(node, sample)
-            if start is not sample and start.shape == sample.shape:
-                self._change(node, "update", sample - start)
+            self.samples.setdefault(node, sample)
 
-    def _own(self, node: fx.Node, value: Any, inputs: Inputs) -> None:
-        if self.graph.kinds[node] is Kind.PARAMETER:
-            self.shadows[node] = self._shadow(node, inputs)
-        elif node.op == "call_function" and self.graph.mixes(node):
-            tensor = first_tensor(value)
-            if tensor is not None:
-                change = self._own_update(node, tensor.detach(), inputs)
-                self._change(node, "own_update", change)
-
-    def _change(self, node: fx.Node, name: str, change: Tensor) -> None:
-        self.found[node, name] = length(change), per_entry(change)
-        self.found[node, f"{name}_mean_abs"] = absolute(change), 1 / max(change.numel(), 1)
+    def _take(self, node: fx.Node, name: str, size: Tensor, sums: Tensor, entries: int) -> None:
+        many = max(entries, 1)
+        self.found[node, name] = size, 1 / sqrt(many)
+        self.found[node, f"{name}_mean_abs"] = sums, 1 / many
 
     @torch.no_grad()
-    def _shadow(self, node: fx.Node, inputs: Inputs) -> Any:
+    def _shadow(self, turn: Turn, inputs: Inputs) -> Any:
         """What a node of parameters was at the start."""
-        if node.op == "get_attr":
+        if turn.node.op == "get_attr":
             assert self.start is not None
-            return self.start[str(node.target)]
-        args, kwargs = self._at_start(node, inputs)
-        return node.target(*args, **kwargs)  # type: ignore[operator]
+            return self.start[str(turn.node.target)]
+        args, kwargs = self._at_start(turn, inputs)
+        return turn.node.target(*args, **kwargs)  # type: ignore[operator]
 
-    def _at_start(self, node: fx.Node, inputs: Inputs) -> tuple[Any, Any]:
+    def _at_start(self, turn: Turn, inputs: Inputs) -> tuple[list[Any], Mapping[str, Any]]:
         """Operands of now, with parameters of the start."""
 
         def value(operand: fx.Node) -> Any:
@@ -117,15 +115,18 @@ class Coordinates:
             now = inputs.value(operand)
             return now.detach() if isinstance(now, Tensor) else now
 
-        args, kwargs = fx.map_arg((tuple(node.args), dict(node.kwargs)), value)
+        args, kwargs = turn.operands(value)
         return list(args), kwargs
 
     @torch.no_grad()
-    def _own_update(self, node: fx.Node, value: Tensor, inputs: Inputs) -> Tensor:
-        args, kwargs = self._at_start(node, inputs)
-        args, value = self._sampled(node, args, value)
-        with _same_draws(node):
-            other = first_tensor(node.target(*args, **kwargs))  # type: ignore[operator]
+    def _own_update(self, turn: Turn, value: Tensor, inputs: Inputs) -> Tensor:
+        args, kwargs = self._at_start(turn, inputs)
+        args, value = self._sampled(turn.node, args, value)
+        if _draws(turn.node):
+            with torch.random.fork_rng():
+                other = first_tensor(turn.node.target(*args, **kwargs))  # type: ignore[operator]
+        else:
+            other = first_tensor(turn.node.target(*args, **kwargs))  # type: ignore[operator]
         assert other is not None
         return value - other
 
@@ -153,6 +154,7 @@ class Coordinates:
 
     def numbers(self) -> dict[Key, float]:
         """All statistics of a run at once, as numbers."""
+        self._changes()
         if not self.found:
             return {}
         values = [value for value, _ in self.found.values()]
@@ -162,8 +164,33 @@ class Coordinates:
         pairs = zip(self.found.items(), raw.tolist(), strict=True)
         return {key: value * factor for (key, (_, factor)), value in pairs}
 
+    def _changes(self) -> None:
+        """Of all samples since the start; where sizes vary with the data, there is no telling."""
+        pairs = {
+            node: (sample, self.samples[node])
+            for node, sample in self.now.items()
+            if sample is not self.samples[node] and sample.shape == self.samples[node].shape
+        }
+        if not pairs:
+            return
+        now, before = zip(*pairs.values(), strict=True)
+        for node, *of_one in zip(pairs, *changes(now, before), strict=True):
+            self._take(node, "update", *of_one, pairs[node][0].numel())
 
-def _same_draws(node: fx.Node) -> AbstractContextManager[None]:
-    """For an op that draws random numbers: let it leave the generator as it found it."""
-    draws = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
-    return torch.random.fork_rng() if draws else nullcontext()
+
+def _calls(node: fx.Node) -> bool:
+    return node.op == "call_function"
+
+
+def _draws(node: fx.Node) -> bool:
+    """Whether an op draws random numbers."""
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+
+
+def _fleeting(nodes: Iterable[fx.Node]) -> set[fx.Node]:
+    """Nodes of parameters that are another thing each time: noise on weights, and what it makes."""
+    found: set[fx.Node] = set()
+    for node in nodes:
+        if _draws(node) or not found.isdisjoint(node.all_input_nodes):
+            found.add(node)
+    return found

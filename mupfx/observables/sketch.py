@@ -4,10 +4,12 @@ The sample is of the same entries at every step, so that the change since the st
 without keeping what there was at the start; of few entries it is all of them.
 """
 
+from collections.abc import Sequence
 from math import sqrt
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 ENTRIES = 4096
 WIDE = (torch.float32, torch.float64)
@@ -26,11 +28,11 @@ class Sampler:
         """At most ``ENTRIES`` entries, as a copy."""
         entries = value.numel()
         if entries <= ENTRIES:
-            return value.detach().reshape(-1).clone()
+            return value.detach().reshape(-1).to(_wide(value), copy=True)
         key = entries, value.device
         if key not in self.known:
             self.known[key] = (self.places * entries).long().to(value.device)
-        return torch.take(value.detach(), self.known[key])
+        return torch.take(value.detach(), self.known[key]).to(_wide(value))
 
 
 def rms(value: Tensor) -> float:
@@ -47,6 +49,15 @@ def length(value: Tensor) -> Tensor:
 def absolute(value: Tensor) -> Tensor:
     """Sum of absolute values, likewise."""
     return value.abs().sum(dtype=_wide(value))  # several times faster than the norm
+
+
+def changes(now: Sequence[Tensor], before: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Lengths and sums of absolute values of the differences of many samples, one a pair."""
+    device, wide = now[0].device, max((t.dtype for t in now), key=lambda d: torch.finfo(d).bits)
+    there = [[t.to(device, wide) for t in samples] for samples in (now, before)]
+    first, second = (pad_sequence(samples, batch_first=True) for samples in there)
+    off = first - second
+    return torch.linalg.vector_norm(off, dim=1), off.abs_().sum(1)
 
 
 def per_entry(value: Tensor) -> float:
