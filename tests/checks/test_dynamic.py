@@ -221,3 +221,12 @@ def test_what_is_not_finite_is_not_repeated() -> None:
         lambda runs: (replace(only(dynamic_evidence(drawn({"w": 0.2}, 0.5), NONE))),),
     )
     assert found.seeds == (0, 1, 2)
+
+
+def test_every_look_is_a_chance_to_be_wrong() -> None:
+    """So that each has its share of the level; looks are as many as the budget allows."""
+    runs = drawn({"w": 0.4}, 0.3, seeds=(0, 1, 2, 3), draw=random.Random(3))
+    once, often = (only(dynamic_evidence(runs, NONE, looks=looks)) for looks in (1, BUDGET.looks))
+    assert BUDGET.looks == 4
+    assert once.interval == often.interval
+    assert (once.verdict, often.verdict) == (Verdict.FAIL, Verdict.INCONCLUSIVE)

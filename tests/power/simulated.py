@@ -90,7 +90,7 @@ def _trial(case: Case, draw: random.Random) -> tuple[list[Verdict], int]:
         return run(width, seed, found)
 
     def judge(runs: Sequence[Run]) -> tuple[Slope, ...]:
-        return dynamic_evidence(runs, rules)
+        return dynamic_evidence(runs, rules, looks=BUDGET.looks)
 
     found = grow([Size(w) for w in WIDTHS], "width", BUDGET, make, judge)
     return [slope.verdict for slope in found.slopes], len(found.seeds)

@@ -3,6 +3,7 @@
 import pytest
 
 from mupfx.core.statistics import wilson
+from mupfx.pipeline.checking.dynamic import LEVEL
 from tests.power.simulated import CASES, Case, rates
 
 RIGHT = [case for case in CASES if not case.slope and case.bias < 0.2]
@@ -34,4 +35,4 @@ def test_rates(case: Case) -> None:
 def test_slopes_at_the_margin_fail_as_rarely_as_they_should() -> None:
     """The largest false-alarm rate there is, over all uses of a check and all looks at it."""
     (edge,) = (case for case in CASES if case.bias == 0.25)
-    assert wilson(rates(edge, 200).failed, 200)[0] <= 0.2
+    assert wilson(rates(edge, 200).failed, 200)[0] <= LEVEL

@@ -206,13 +206,14 @@ class _Look:
     def _train(self, evidence: Evidence, *, failed: bool) -> Grown:
         options, expected = self._options, expectations(evidence)
         longer = options.mode if not failed else replace(options.mode, most_seeds=0, wider=0)
+        budget = Budget(options.seeds, longer.most_seeds, longer.wider)
         return grow(
             options.sizes[evidence.axis],
             evidence.axis,
-            Budget(options.seeds, longer.most_seeds, longer.wider),
+            budget,
             self._finished,
             lambda runs: dynamic_evidence(
-                runs, expected, axis=evidence.axis, margin=options.margin
+                runs, expected, axis=evidence.axis, margin=options.margin, looks=budget.looks
             ),
         )
 

@@ -20,7 +20,7 @@ from mupfx.tables.optimizers import FAMILIES
 MARGIN = 0.25
 """Exponents closer than this are the same."""
 LEVEL = 0.05
-"""Of all tests of a check together."""
+"""Of all tests of one axis together, at all looks that it may take at them."""
 START = 0.2
 """How much more than the margin any update may fall short of: in few steps, at few sizes."""
 SLOWER = 0.5
@@ -139,6 +139,7 @@ def dynamic_evidence(
     *,
     axis: str = "width",
     margin: float = MARGIN,
+    looks: int = 1,
 ) -> tuple[Slope, ...]:
     """What some runs show along one axis, a row for every use that all of them have.
 
@@ -147,6 +148,7 @@ def dynamic_evidence(
         expected: By parameter, an entry a use; a parameter without entries is not judged.
         axis: ``width`` or ``depth``.
         margin: Exponents closer than this are the same.
+        looks: How often this may be asked while runs are added, each a chance to be wrong.
     """
     by_seed = _by_seed(runs)
     rows = [
@@ -158,7 +160,7 @@ def dynamic_evidence(
     judged = [row for row in rows if row.judged]
     p_values = holm([row.fit.p_outside(row.low, row.high) for row in judged])
     adjusted = {id(row): p for row, p in zip(judged, p_values, strict=True)}
-    return tuple(_slope(row, adjusted.get(id(row), 1.0), axis) for row in rows)
+    return tuple(_slope(row, looks * adjusted.get(id(row), 1.0), axis) for row in rows)
 
 
 BySeed = Mapping[int, Mapping[Size, Run]]

@@ -24,6 +24,11 @@ class Budget:
     wider: int
     """How often the largest size may be doubled."""
 
+    @property
+    def looks(self) -> int:
+        """How often all slopes may be judged, each time on more runs."""
+        return 1 + max(0, self.most_seeds - len(self.seeds)) + self.wider
+
 
 @dataclass(frozen=True, slots=True)
 class Grown:
