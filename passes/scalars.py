@@ -176,10 +176,13 @@ class _Walk:
             self._zero(self.forms[made], made)
 
     def _of_site(self, node: fx.Node) -> Form:
-        """What a contraction's result lacks that belongs to a site."""
-        sites = [s for s in self.expected.get(node.name, ()) if s.operand is None]
-        if packet(node) in FUSED_ATTENTION:
+        """What a result lacks that belongs to a site; kernels that add to it see to it inside."""
+        if packet(node) in FUSED_ATTENTION or packet(node) in BILINEAR:
             return {}
+        return self._lacking(node)
+
+    def _lacking(self, node: fx.Node) -> Form:
+        sites = [s for s in self.expected.get(node.name, ()) if s.operand is None]
         return plus(*(_taken(site) for site in sites))
 
     def _zero(self, form: Form, node: fx.Node) -> None:
@@ -272,7 +275,7 @@ class _Walk:
     def _bilinear(self, node: fx.Node) -> Form:
         places, rest = next(found for op, found in BILINEAR.items() if op is packet(node))
         factors = [self.forms[n] for i in places for n in _operands(node, i)]
-        product = plus(*factors)
+        product = plus(*factors, self._lacking(node))
         if rest and _alpha(node) is not None:
             product = plus(product, self._ratio(node, _alpha(node) or 1.0, _alpha))
         added = [self.forms[n] for i in rest for n in _operands(node, i) if n in self.moving]

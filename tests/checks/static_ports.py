@@ -127,7 +127,7 @@ class Reader(nn.Module):
         self.blocks = nn.ModuleList(
             Block(width, heads, options["power"], options["branch"]) for _ in range(depth)
         )
-        self.norm, self.out = nn.LayerNorm(width), nn.Linear(width, 32, bias=False)
+        self.norm, self.out = nn.LayerNorm(width), nn.Linear(width, 32, bias=options["bias"])
         if options["tied"]:
             self.out.weight = self.table.weight
         self.into, self.logits = options["into"], options["logits"]
@@ -150,6 +150,7 @@ def reader(  # noqa: PLR0913 - exponents
     logits: float = 0,
     branch: float = 0,
     tied: bool = False,
+    bias: bool = False,
     queries: float = 0,
     rates: Mapping[str, float] | None = None,
     **settings: Any,
@@ -157,7 +158,7 @@ def reader(  # noqa: PLR0913 - exponents
     """Table 3 with AdamW, heads of one size."""
     grown, deeper = width / BASE, depth / 2
     options = {
-        "heads": heads, "power": power, "tied": tied,
+        "heads": heads, "power": power, "tied": tied, "bias": bias,
         "into": grown**into, "logits": grown**logits, "branch": deeper**branch,
     }  # fmt: skip
     model = Reader(width, depth, options)

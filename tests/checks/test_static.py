@@ -22,6 +22,7 @@ SGD = partial(net, optimizer=torch.optim.SGD, first=1, second=0, biases=1)
 TABLE8 = partial(net, init={"c": 0.5}, factor=-1, last=0)
 GPT = reader
 WIDE = partial(reader, heads=4)
+TIED_BIAS = partial(reader, tied=True, logits=-1, bias=True, rates={"out.bias": -1})
 
 
 def errors(
@@ -47,6 +48,7 @@ def errors(
         pytest.param(partial(WIDE, power=-1.0), id="1/d of heads that grow"),
         pytest.param(partial(WIDE, queries=-0.5), id="the factor is in the queries"),
         pytest.param(partial(GPT, tied=True, logits=-1), id="tied, with its factor"),
+        pytest.param(partial(GPT, tied=True, logits=-1, bias=True), id="tied, beside a bias"),
     ],
 )
 def test_right(make: Callable[..., Made]) -> None:
@@ -70,6 +72,8 @@ def test_right(make: Callable[..., Made]) -> None:
         (partial(TABLE8, last=-1), "MUP003", "c.weight"),
         (partial(GPT, into=0.5), "MUP005", "table.weight"),
         (partial(GPT, tied=True), "MUP007", "table.weight"),
+        (partial(GPT, tied=True, bias=True), "MUP007", "table.weight"),
+        (TIED_BIAS, "MUP006", "out.bias"),
         (partial(GPT, rates={"blocks.1.down.weight": 1}), "MUP002", "blocks.1.down.weight"),
         (partial(GPT, rates={"norm.weight": -1}), "MUP006", "norm.weight"),
     ],
