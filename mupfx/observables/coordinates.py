@@ -21,7 +21,7 @@ from torch import Tensor, fx
 from mupfx.core.ops import packet
 from mupfx.observables.graph import Kind, ModelGraph, Turn
 from mupfx.observables.running import Inputs, Values, first_tensor
-from mupfx.observables.sketch import Sampler, absolute, changes, length, per_entry
+from mupfx.observables.sketch import absolute, length, of_rows, per_entry, sample, stride
 
 aten = torch.ops.aten
 ROWS = 64
@@ -33,6 +33,10 @@ BY_EXAMPLES = frozenset(
 )  # fmt: skip
 """Ops whose result for some examples is that of these examples."""
 EXAMPLES = 4
+BY_ROWS = frozenset({aten.linear, aten.layer_norm, aten.rms_norm})
+"""Ops whose result for some rows is that of these rows, where they look at the last axis alone."""
+SMALL = 65536
+"""Entries of a change that may be kept for the length of a run."""
 
 Key = tuple[fx.Node, str]
 
@@ -50,27 +54,29 @@ class Coordinates:
         """
         self.shown = shown
         self.start = start
-        self.sampler = Sampler()
         self.samples: dict[fx.Node, Tensor] = {}
         """At the start."""
         self.now: dict[fx.Node, Tensor] = {}
+        self.own: dict[fx.Node, Tensor] = {}
+        """Small own updates, to be measured together."""
         self.shadows: dict[fx.Node, Any] = {}
         """What nodes of parameters were at the start."""
         self.found: dict[Key, tuple[Tensor, float]] = {}
         """A number on the device, and what it is to be multiplied by."""
-        self.rows: dict[int, Tensor] = {}
         self.moved = False
         turns = graph.turns if start is not None else ()
         kinds = {turn.node: graph.kinds[turn.node] for turn in turns}
         self.of_start = {t.node: t for t in turns if kinds[t.node] is Kind.PARAMETER}
         self.mixing = {t.node: t for t in turns if _calls(t.node) and graph.mixes(t.node)}
         self.fleeting = _fleeting(self.of_start)
+        self.drawing = {node for node in self.mixing if _draws(node)}
 
     def begin(self, *, moved: bool) -> None:
         """Before a run; ``moved`` is whether weights are others than at the start."""
         self.moved = moved
         self.found = {}
         self.now = {}
+        self.own = {}
         for node in self.fleeting:
             self.shadows.pop(node, None)
 
@@ -85,19 +91,19 @@ class Coordinates:
         tensor = tensor.detach()
         if mixes:
             change = self._own_update(self.mixing[node], tensor, inputs)
-            self._take(node, "own_update", length(change), absolute(change), change.numel())
+            if change.numel() <= SMALL:
+                self.own[node] = change.reshape(-1)
+            else:
+                self._take(node, "own_update", "own_update_mean_abs", change)
         if shown:
-            self.found[node, "rms"] = length(tensor), per_entry(tensor)
-            self.found[node, "mean_abs"] = absolute(tensor), 1 / max(tensor.numel(), 1)
-            self.now[node] = sample = self.sampler.take(tensor)
-            self.samples.setdefault(node, sample)
+            self._take(node, "rms", "mean_abs", tensor)
+            self.now[node] = sample(tensor)
+            self.samples.setdefault(node, self.now[node])
 
-    def _take(self, node: fx.Node, name: str, size: Tensor, sums: Tensor, entries: int) -> None:
-        many = max(entries, 1)
-        self.found[node, name] = size, 1 / sqrt(many)
-        self.found[node, f"{name}_mean_abs"] = sums, 1 / many
+    def _take(self, node: fx.Node, rms: str, mean: str, value: Tensor) -> None:
+        self.found[node, rms] = length(value), per_entry(value)
+        self.found[node, mean] = absolute(value), 1 / max(value.numel(), 1)
 
-    @torch.no_grad()
     def _shadow(self, turn: Turn, inputs: Inputs) -> Any:
         """What a node of parameters was at the start."""
         if turn.node.op == "get_attr":
@@ -118,11 +124,10 @@ class Coordinates:
         args, kwargs = turn.operands(value)
         return list(args), kwargs
 
-    @torch.no_grad()
     def _own_update(self, turn: Turn, value: Tensor, inputs: Inputs) -> Tensor:
         args, kwargs = self._at_start(turn, inputs)
-        args, value = self._sampled(turn.node, args, value)
-        if _draws(turn.node):
+        args, value = _sampled(turn.node, args, value)
+        if turn.node in self.drawing:
             with torch.random.fork_rng():
                 other = first_tensor(turn.node.target(*args, **kwargs))  # type: ignore[operator]
         else:
@@ -130,52 +135,60 @@ class Coordinates:
         assert other is not None
         return value - other
 
-    def _sampled(self, node: fx.Node, args: list[Any], value: Tensor) -> tuple[list[Any], Tensor]:
-        """Operands and result for some rows or examples, where the op treats all alike."""
-        op = packet(node)
-        if op is aten.linear and args[0].dim() > 1:
-            return self._by_rows(args, value, 0)
-        if op is aten.embedding:
-            return self._by_rows(args, value, 1)
-        if op in BY_EXAMPLES and len(args[0]) > EXAMPLES and value.dim() == args[0].dim():
-            return [args[0][:EXAMPLES], *args[1:]], value[:EXAMPLES]
-        return args, value
-
-    def _by_rows(self, args: list[Any], value: Tensor, place: int) -> tuple[list[Any], Tensor]:
-        x = args[place]
-        x = x.reshape(-1) if place else x.reshape(-1, x.shape[-1])
-        if len(x) <= ROWS:
-            return args, value
-        if len(x) not in self.rows:
-            self.rows[len(x)] = torch.linspace(0, len(x) - 1, ROWS, device=x.device).long()
-        rows = self.rows[len(x)]
-        args[place] = x[rows]
-        return args, value.reshape(-1, value.shape[-1])[rows]
-
     def numbers(self) -> dict[Key, float]:
         """All statistics of a run at once, as numbers."""
-        self._changes()
+        changes = {
+            node: now - self.samples[node]
+            for node, now in self.now.items()
+            if now is not self.samples[node] and now.shape == self.samples[node].shape
+        }
+        taken = _together(self.own, "own_update") | _together(changes, "update")
+        self.own = {}
         if not self.found:
-            return {}
+            return taken
         values = [value for value, _ in self.found.values()]
         if len({(value.dtype, value.device) for value in values}) > 1:
             values = [value.to(values[0].device, torch.float64) for value in values]
-        raw = torch.stack(values)
-        pairs = zip(self.found.items(), raw.tolist(), strict=True)
-        return {key: value * factor for (key, (_, factor)), value in pairs}
+        pairs = zip(self.found.items(), torch.stack(values).tolist(), strict=True)
+        return {key: value * factor for (key, (_, factor)), value in pairs} | taken
 
-    def _changes(self) -> None:
-        """Of all samples since the start; where sizes vary with the data, there is no telling."""
-        pairs = {
-            node: (sample, self.samples[node])
-            for node, sample in self.now.items()
-            if sample is not self.samples[node] and sample.shape == self.samples[node].shape
-        }
-        if not pairs:
-            return
-        now, before = zip(*pairs.values(), strict=True)
-        for node, *of_one in zip(pairs, *changes(now, before), strict=True):
-            self._take(node, "update", *of_one, pairs[node][0].numel())
+
+def _together(changes: Mapping[fx.Node, Tensor], name: str) -> dict[Key, float]:
+    """Statistics of rows of entries; those of one length at once."""
+    found: dict[Key, float] = {}
+    alike: dict[object, list[fx.Node]] = {}
+    for node, row in changes.items():
+        alike.setdefault((row.shape, row.dtype, row.device), []).append(node)
+    for nodes in alike.values():
+        rows = torch.stack([changes[node] for node in nodes])
+        many = max(rows.shape[1], 1)
+        sizes, sums = (numbers.tolist() for numbers in of_rows(rows))
+        for node, size, total in zip(nodes, sizes, sums, strict=True):
+            found[node, name] = size / sqrt(many)
+            found[node, f"{name}_mean_abs"] = total / many
+    return found
+
+
+def _sampled(node: fx.Node, args: list[Any], value: Tensor) -> tuple[list[Any], Tensor]:
+    """Operands and result for some rows or examples, where the op treats all alike."""
+    op = packet(node)
+    if op in BY_ROWS and args[0].dim() > 1 and (op is aten.linear or len(args[1]) == 1):
+        return _by_rows(args, value, 0)
+    if op is aten.embedding:
+        return _by_rows(args, value, 1)
+    if op in BY_EXAMPLES and len(args[0]) > EXAMPLES and value.dim() == args[0].dim():
+        return [args[0][:EXAMPLES], *args[1:]], value[:EXAMPLES]
+    return args, value
+
+
+def _by_rows(args: list[Any], value: Tensor, place: int) -> tuple[list[Any], Tensor]:
+    x = args[place]
+    x = x.reshape(-1) if place else x.reshape(-1, x.shape[-1])
+    if len(x) <= ROWS:
+        return args, value
+    every = stride(len(x), ROWS)
+    args[place] = x[::every]
+    return args, value.reshape(-1, value.shape[-1])[::every]
 
 
 def _calls(node: fx.Node) -> bool:

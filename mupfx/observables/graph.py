@@ -5,9 +5,11 @@ Of ``linear(x, t(weight))``::
     x: DATA    weight, t: PARAMETER    linear: DATA, and mixes
 """
 
+import operator
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from inspect import Signature
 from typing import Any
 
 import torch
@@ -61,8 +63,8 @@ class Turn:
         """Its arguments, with values in the place of nodes."""
         args, kwargs = self.node.args, self.node.kwargs
         if not self.flat:
-            return fx.map_arg((tuple(args), dict(kwargs)), value)  # type: ignore[no-any-return]
-        found = [value(a) if a.__class__ is fx.Node else a for a in args]  # type: ignore[arg-type]
+            return fx.map_arg((tuple(args), dict(kwargs)), value)
+        found = [value(a) if a.__class__ is fx.Node else a for a in args]
         return found, kwargs
 
 
@@ -89,6 +91,8 @@ class ModelGraph:
     """Nodes of which there are rows."""
     turns: tuple[Turn, ...] = ()
     """All nodes, as they are run."""
+    signature: Signature = field(default_factory=Signature)
+    """Of the model's forward."""
 
     def mixes(self, node: fx.Node) -> bool:
         """Whether a node brings parameters and data together."""
@@ -155,8 +159,13 @@ def shown_of(graph: fx.Graph, kinds: Mapping[fx.Node, Kind]) -> frozenset[fx.Nod
         if node.op == "call_function"
         and kinds[node] is Kind.DATA
         and holds_floats(node)
-        and packet(node) not in KEEPING | PARTIAL
+        and packet(_whole(node)) not in KEEPING | PARTIAL
     )
+
+
+def _whole(node: fx.Node) -> fx.Node:
+    """What a node takes one of several results of, else itself."""
+    return node.all_input_nodes[0] if node.target is operator.getitem else node
 
 
 def ancestors(node: fx.Node) -> set[fx.Node]:

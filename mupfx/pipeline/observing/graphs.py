@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
+from inspect import Signature
 from typing import Any
 
 import torch
@@ -43,9 +44,13 @@ class Call:
 
     def bound(self, model: nn.Module) -> dict[str, Any]:
         """Arguments of ``forward`` by name."""
-        signature = signature_of(model)
-        assert signature is not None
-        return dict(signature.bind(*self.args, **self.kwargs).arguments)
+        return dict(_signature(model).bind(*self.args, **self.kwargs).arguments)
+
+
+def _signature(model: nn.Module) -> Signature:
+    found = signature_of(model)
+    assert found is not None, "a model that could be captured has one"
+    return found
 
 
 def graph_of(model: nn.Module, call: Call) -> ModelGraph:
@@ -71,8 +76,10 @@ def graph_of(model: nn.Module, call: Call) -> ModelGraph:
     names = first_names(model)
     if isinstance(lined, Apart):
         told = f"blocks are not told: {lined.first} here, {lined.second} in what was analysed"
-        return _graph(module, analysis, {}, names, (told,))
-    return _graph(module, analysis, _by_name(analysis, lined), names, ())
+        found = _graph(module, analysis, {}, names, (told,))
+    else:
+        found = _graph(module, analysis, _by_name(analysis, lined), names, ())
+    return replace(found, signature=_signature(model))
 
 
 def _by_name(analysis: Analysis, lined: Mapping[fx.Node, fx.Node]) -> dict[str, fx.Node]:

@@ -13,11 +13,11 @@ from mupfx.errors import ObserveError
 from mupfx.observables import diversity, feature_speed, tangent
 from mupfx.observables.coordinates import Coordinates
 from mupfx.observables.feature_speed import Behind, Kept, Speed, Step
-from mupfx.observables.graph import ModelGraph, first_names
+from mupfx.observables.graph import ModelGraph, Place, first_names
 from mupfx.observables.running import RandomState, Run, Several, values_of
 from mupfx.observables.tangent import Moment
-from mupfx.passes.frontends.values import signature_of
 
+NOWHERE = Place()
 DOUBT = 0.005
 """How far rounding may bring the two sides of the formula apart, in half precision, too."""
 OF_VALUES = ("rms", "mean_abs")
@@ -93,7 +93,7 @@ class Recorder:
         self.coordinates.begin(moved=step > 0)
         kept = Kept(self.graph)
         random = RandomState.now()
-        watch = Several(self.coordinates, *([kept] if fast else []))
+        watch = Several(self.coordinates, kept) if fast else self.coordinates
         stand, called = stand_in(self.model, self.graph, watch)
         with torch.set_grad_enabled(update):
             loss = self.setup.loss(stand, self.setup.batch)
@@ -231,12 +231,11 @@ class Recorder:
         )
 
     def _of_node(self, step: int, node: fx.Node, quantity: str, value: float) -> None:
-        size, place = self.setup.size, self.graph.places.get(node)
-        block, parameter = (place.block, place.parameter) if place is not None else ("", "")
+        size, place = self.setup.size, self.graph.places.get(node, NOWHERE)
         self.rows.append(
             Row(
-                size.width, size.depth, self.setup.seed, step, block, node.name, parameter,
-                quantity, value,
+                size.width, size.depth, self.setup.seed, step, place.block, node.name,
+                place.parameter, quantity, value,
             )
         )  # fmt: skip
 
@@ -256,16 +255,13 @@ def stand_in(model: nn.Module, graph: ModelGraph, watch: Any) -> tuple[nn.Module
         It, and the arguments of that call by name, once it was made.
     """
     called: dict[str, Any] = {}
-    kind = type(model)
-    signature = signature_of(model)
-    assert signature is not None
-    bind = signature.bind
+    kind: Any = type(model)
 
-    class StandIn(kind):  # type: ignore[misc, valid-type]
+    class StandIn(kind):  # type: ignore[misc]
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             if called:
                 return model(*args, **kwargs)
-            called.update(bind(*args, **kwargs).arguments)
+            called.update(graph.signature.bind(*args, **kwargs).arguments)
             return Run(graph, values_of(model), watch).on(called)
 
     made = object.__new__(StandIn)
