@@ -1,6 +1,6 @@
 """Print what ``mupfx.check`` finds in a kit of ports with one fault each, and in correct ones.
 
-``python tools/mutants.py [--only WORD] [--json FILE]``; fails where a fault is missed or named at
+``python tools/mutants.py [--only WORD] [--fast] [--json FILE]``; fails where a fault is missed or named at
 another tensor, or where a correct port does not pass. ``mean |x|`` is how coordinate checks are
 usually read, a module's mean output that grows or shrinks beyond width^(1/4); ``grows`` leaves out
 those that shrink, as the outputs of correct models do at the start.
@@ -12,6 +12,7 @@ import math
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -90,10 +91,16 @@ def table(rows: Sequence[Row], out: list[Line]) -> int:
     return wrong
 
 
+def _asked(row: Row, given: argparse.Namespace) -> Row:
+    """A row as it is to be checked."""
+    return replace(row, check={"fast": True, **row.check}) if given.fast else row
+
+
 def main(argv: Sequence[str]) -> int:
     """The tables; how many rows are wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="rows whose name holds this word")
+    parser.add_argument("--fast", action="store_true", help="as `mupfx check --fast` does")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(argv)
     warnings.simplefilter("ignore")
@@ -101,7 +108,7 @@ def main(argv: Sequence[str]) -> int:
     for title, rows in (("faults", FAULTS), ("correct ports", CORRECT)):
         lines: list[Line] = []
         print(f"{title:52}" + "".join(f"{column:>9}" for column in COLUMNS) + f"{'seconds':>8}")
-        wrong += table([row for row in rows if given.only in row.name], lines)
+        wrong += table([_asked(row, given) for row in rows if given.only in row.name], lines)
         for column in COLUMNS:
             judged_rows = [entry for entry in lines if entry.get(column) is not None]
             count = sum(bool(entry[column]) for entry in judged_rows)
