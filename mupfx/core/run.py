@@ -82,6 +82,8 @@ class Run:
     """Mean of ``|x|`` after every op, where it was asked for."""
     first: Mapping[str, float] = field(default_factory=dict)
     """Rms of the first gradients, of the entries that have one; where it was asked for."""
+    whole: frozenset[str] = frozenset()
+    """Parameters whose first update was orthogonal, by optimizers of which nothing is known."""
     not_finite: str = ""
     """The first thing that was not finite, and when."""
     unwatched: tuple[str, ...] = ()

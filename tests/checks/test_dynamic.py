@@ -131,6 +131,8 @@ def test_random_signs_are_what_orthogonal_updates_leave() -> None:
     runs = [run(w, s, {"w": seen[w]}) for s in SEEDS for w in WIDTHS]
     found = only(dynamic_evidence(runs, {"w": (Expected(0.0, sums=True, whole=True),)}))
     assert found.slopes == pytest.approx([0.0] * 3)
+    most = [replace(r, whole=frozenset("w" if r.seed else "")) for r in runs]
+    assert dynamic_evidence(most, {"w": (Expected(0.0, sums=True),)}) == (found,)
 
 
 def test_an_update_of_signs_alone_may_shrink_and_not_grow() -> None:

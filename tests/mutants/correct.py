@@ -28,6 +28,7 @@ from tests.mutants.models.odd import (
     xavier,
 )
 from tests.mutants.models.others import autoencoder, encoder, normed, shared, small, towers
+from tests.mutants.models.own_muon import own_muon
 from tests.mutants.models.rnn import elman, recurrent
 from tests.mutants.models.seq2seq import seq2seq
 from tests.mutants.models.unit import unit
@@ -88,6 +89,7 @@ CORRECT = (
     Row("GPT, SGD, tied", partial(gpt, heads="count", tied=True, optimizer=sgd)),
     Row("GPT, SGD", partial(gpt, heads="count", optimizer=sgd)),
     Row("GPT, Muon", partial(gpt, heads="count", tied=True, optimizer=muon)),
+    Row("GPT, Muon written anew", partial(gpt, heads="count", optimizer=own_muon)),
     Row(
         "GPT, Muon's own adjustment",
         partial(gpt, heads="count", optimizer=partial(muon, adjust="original", power=0.0)),

@@ -40,6 +40,7 @@ from tests.mutants.models.others import (
     small,
     towers,
 )
+from tests.mutants.models.own_muon import own_muon
 from tests.mutants.models.rnn import elman, recurrent
 from tests.mutants.models.seq2seq import seq2seq
 from tests.mutants.models.unit import unit
@@ -65,6 +66,7 @@ MATRICES = (
     Row("GPT, Muon: Adam's rule for Muon", partial(many_heads, optimizer=partial(muon, adjust="original", power=-1.0)), "MUP002 MUP011", "h.*.weight"),
     Row("GPT, Muon: scaled twice", partial(many_heads, optimizer=partial(muon, power=-1.0)), "MUP002 MUP011", "h.*.weight"),
     Row("GPT, Muon: adjustment not undone", partial(many_heads, optimizer=partial(muon, power=0.0)), "MUP002 MUP012", "h.*.weight"),
+    Row("GPT, Muon written anew: Adam's rule for it", partial(many_heads, optimizer=partial(own_muon, power=-1.0)), "MUP017", "h.*.weight"),
     Row("Llama: keys' rate", spoil.rate(llama, "q.1.c.v.weight", 1), "MUP002", "q.1.c.v.weight"),
     Row("Llama: gate's rate", spoil.rate(llama, "q.0.d.weight", 0.5), "MUP002", "q.0.d.weight"),
     Row("Llama: down projection's std", spoil.init(llama, "q.1.f.weight", 0.5), "MUP001", "q.1.f.weight"),

@@ -201,7 +201,8 @@ def _row(
     axis, margin = how
     seen = [[_seen(run, statistic)[use] for run in rows.values()] for rows in by_seed.values()]
     sizes = [size.along(axis) for size in next(iter(by_seed.values()))]
-    values, resolved = _values(seen, sizes, statistic, whole=_whole(expected, use))
+    whole = _whole(expected, use) or _is_whole(by_seed, use.parameter)
+    values, resolved = _values(seen, sizes, statistic, whole=whole)
     if len(sizes) < 2 or not all(v > 0 and math.isfinite(v) for row in values for v in row):
         return None
     known = () if _is_rounding(by_seed, use.parameter) else expected.get(use.parameter, ())
@@ -241,6 +242,12 @@ def _share(step: Mapping[str, Gradient], name: str) -> float:
 
 def _whole(expected: Mapping[str, Sequence[Expected]], use: Use) -> bool:
     return any(e.whole for e in expected.get(use.parameter, ()))
+
+
+def _is_whole(by_seed: BySeed, name: str) -> bool:
+    """Whether updates were orthogonal in most runs."""
+    runs = [run for rows in by_seed.values() for run in rows.values()]
+    return 2 * sum(name in run.whole for run in runs) > len(runs)
 
 
 def _values(

@@ -81,6 +81,11 @@ def _fact(optimizer: Optimizer) -> OptimizerEvidence:
         return OptimizerEvidence(name, None, error.what)
 
 
+def is_known(optimizer: Optimizer) -> bool:
+    """Whether it is of a family whose rules are known."""
+    return _fact(optimizer).family is not None
+
+
 def _entries(optimizer: Optimizer, names: Mapping[int, str]) -> Iterator[tuple[str, Entry]]:
     for group in optimizer.param_groups:
         settings = {key: value for key, value in group.items() if key != "params"}

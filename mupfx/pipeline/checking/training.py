@@ -25,6 +25,7 @@ from mupfx.observables.kept import Kept, tensors_in
 from mupfx.observables.recorder import Recorder
 from mupfx.passes.groups import absolute
 from mupfx.pipeline.checking.gradients import rms_of
+from mupfx.pipeline.checking.orthogonal import orthogonal
 from mupfx.pipeline.checking.rates import Rates, floors, pinned
 
 STEPS = 3
@@ -71,6 +72,7 @@ class _Training:
         self.losses: list[float] = []
         self.steps: list[Mapping[str, Gradient]] = []
         self.not_finite = ""
+        self.whole: frozenset[str] = frozenset()
         self.unwatched: dict[str, str] = {}
 
     def run(self, steps: int, recorded: int) -> Run:
@@ -125,6 +127,7 @@ class _Training:
         for optimizer in self.setup.optimizers:
             optimizer.step()
         found = self.gradients.compared(before, self.gradients.sizes())
+        self.whole = self.whole if self.steps else orthogonal(self.setup, self.kept)
         self.steps.append(found)
         broken = [name for name, g in found.items() if not math.isfinite(g.norm)]
         if broken:
@@ -155,6 +158,7 @@ class _Training:
             floors=tuple(floors(self.setup.schedulers)),
             means=seen[-1].means() if seen else {},
             first=self.first or {},
+            whole=self.whole,
             not_finite=self.not_finite,
             unwatched=tuple(f"{where}: {why}" for where, why in self.unwatched.items()),
         )
