@@ -1,9 +1,9 @@
 """Print what ``mupfx.check`` finds in a kit of ports with one fault each, and in correct ones.
 
-``python tools/mutants.py [--only WORD] [--fast] [--json FILE]``; fails where a fault is missed or named at
-another tensor, or where a correct port does not pass. ``mean |x|`` is how coordinate checks are
-usually read, a module's mean output that grows or shrinks beyond width^(1/4); ``grows`` leaves out
-those that shrink, as the outputs of correct models do at the start.
+``python tools/mutants.py [--only WORD] [--fast] [--json FILE]``; fails where a fault is missed or
+named at another tensor, or where a correct port does not pass. ``mean |x|`` is how coordinate
+checks are usually read, a module's mean output that grows or shrinks beyond width^(1/4); ``grows``
+leaves out those that shrink, as the outputs of correct models do at the start.
 """
 
 import argparse
