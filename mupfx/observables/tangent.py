@@ -19,7 +19,7 @@ from mupfx.observables.graph import ModelGraph
 from mupfx.observables.running import Inputs, RandomState, Run, Values, again, apart
 
 OUTPUTS, DIFFERENTIAL = 8, 4
-"""Most outputs of the kernel and of its differential: places in the first tensor of the result."""
+"""Most outputs of the kernel, and of these the first ones, of its differential."""
 Derivatives = dict[str, Tensor]
 
 
@@ -53,7 +53,12 @@ class _Output:
 
 
 def outputs(moment: Moment, most: int) -> Callable[[Derivatives], Tensor]:
-    """A few entries of the output as a function of the parameters that are trained."""
+    """A few entries of the output as a function of the parameters that are trained.
+
+    Args:
+        moment: Where the model is.
+        most: Of the places in the first tensor of the result that the kernel is of, so many.
+    """
     assert moment.graph.output is not None
     node = moment.graph.output
     fixed = {n: v.detach() for n, v in moment.values.items() if n in moment.names}
@@ -64,8 +69,8 @@ def outputs(moment: Moment, most: int) -> Callable[[Derivatives], Tensor]:
         Run(moment.graph, apart(moment.values, own), watch).on(moment.arguments)
         assert watch.value is not None
         flat = watch.value.reshape(-1)
-        places = torch.linspace(0, len(flat) - 1, min(most, len(flat)), device=flat.device)
-        return flat[places.round().long()]
+        places = torch.linspace(0, len(flat) - 1, min(OUTPUTS, len(flat)), device=flat.device)
+        return flat[places.round().long()[:most]]
 
     return function
 

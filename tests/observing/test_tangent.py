@@ -83,3 +83,30 @@ def test_what_is_not_trained_is_no_part_of_it() -> None:
     features = torch.cat([model[:2](x), torch.ones(3, 1, dtype=torch.float64)], 1).detach()
     (found,) = seen.where(quantity="ntk").rows
     assert found.value == pytest.approx(size(RATE * features @ features.T), rel=1e-12)
+
+
+def test_the_differential_is_relative_to_the_kernel_of_its_own_outputs() -> None:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+    x = torch.randn(7, 2, dtype=torch.float64)
+    seen = mupfx.observe(
+        model,
+        x,
+        lambda m, b: (m(b) - 1).pow(2).mean(),
+        what="ntk",
+        steps=[0],
+        optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=RATE),
+    )
+    (found,) = seen.where(quantity="dntk").rows
+    places = torch.linspace(0, 20, 8, dtype=torch.float64).round().long()[:4]
+    start, step = rows(model, x)[places], 1e-5
+    flat = nn.utils.parameters_to_vector(model.parameters()).detach()
+    parts = []
+    for way in start:
+        sides = []
+        for by in (step, -step):
+            nn.utils.vector_to_parameters(flat + by * RATE * way, model.parameters())
+            sides.append(rows(model, x)[places])
+        parts.append(RATE * (sides[0] - sides[1]) / (2 * step) @ start.T)
+    wanted = size(torch.stack(parts)) / size(RATE * start @ start.T)
+    assert found.value == pytest.approx(wanted, rel=1e-6)
