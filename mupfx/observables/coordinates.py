@@ -119,7 +119,9 @@ class Coordinates:
             if operand in self.shadows:
                 return self.shadows[operand]
             now = inputs.value(operand)
-            return now.detach() if isinstance(now, Tensor) else now
+            if not isinstance(now, Tensor):
+                return now
+            return now.clone() if operand.op == "get_attr" else now.detach()
 
         args, kwargs = turn.operands(value)
         return list(args), kwargs

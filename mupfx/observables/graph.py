@@ -56,6 +56,8 @@ class Turn:
     """Nothing of its operands is nested."""
     overwritten: bool
     """An op writes over its value, which a watch may have kept: it gets a copy to write to."""
+    writes: tuple[fx.Node, ...]
+    """Nodes whose values its op writes to."""
     last: tuple[fx.Node, ...]
     """Nodes that nothing after it reads."""
 
@@ -108,7 +110,7 @@ def turns_of(graph: fx.Graph) -> tuple[Turn, ...]:
         read = dict.fromkeys((*node.all_input_nodes, node))
         last = tuple(n for n in read if n not in after and node.op != "output")
         after |= read.keys()
-        found.append(Turn(node, _is_flat(node), _is_overwritten(node), last))
+        found.append(Turn(node, _is_flat(node), _is_overwritten(node), _written(node), last))
     return tuple(reversed(found))
 
 
@@ -123,8 +125,24 @@ def _is_flat(node: fx.Node) -> bool:
 def _is_overwritten(node: fx.Node) -> bool:
     if node.op != "call_function" or not isinstance(node.meta.get("val"), torch.Tensor):
         return False
-    schemas = (getattr(user.target, "_schema", None) for user in node.users)
-    return any(schema is not None and schema.is_mutable for schema in schemas)
+    return any(_schema(user) is not None and _schema(user).is_mutable for user in node.users)
+
+
+def _written(node: fx.Node) -> tuple[fx.Node, ...]:
+    schema = _schema(node)
+    if schema is None or not schema.is_mutable:
+        return ()
+    given = [
+        node.args[at] if at < len(node.args) else node.kwargs.get(argument.name)
+        for at, argument in enumerate(schema.arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    ]
+    return tuple(operand for operand in given if isinstance(operand, fx.Node))
+
+
+def _schema(node: fx.Node) -> Any:
+    """What an op says of its arguments; functions of Python say nothing."""
+    return getattr(node.target, "_schema", None)
 
 
 def first_names(model: nn.Module) -> dict[str, str]:

@@ -45,14 +45,18 @@ class Run:
         self.values = values
         self.watch = watch
         self.env: dict[fx.Node, Any] = {}
+        self.before: dict[fx.Node, Any] = {}
+        """What was written over in this moment."""
 
     def on(self, arguments: Mapping[str, Any]) -> Any:
         """The result for arguments by name."""
-        env, watch, value = self.env, self.watch, self.value
+        env, watch = self.env, self.watch
         for turn in self.graph.turns:
             node = turn.node
             if node.op == "output":
-                return turn.operands(value)[0][0]
+                return turn.operands(env.__getitem__)[0][0]
+            if watch is not None:
+                self.before = {n: env[n].detach().clone() for n in turn.writes}
             made = self._made(turn, arguments)
             if watch is not None:
                 watch.see(node, made, self)
@@ -63,13 +67,13 @@ class Run:
         return None
 
     def value(self, node: fx.Node) -> Any:
-        """Of an operand of the node that is being run."""
-        return self.env[node]
+        """Of an operand of the node that is run, or was just now: as it was before."""
+        return self.before[node] if node in self.before else self.env[node]
 
     def _made(self, turn: Turn, arguments: Mapping[str, Any]) -> Any:
         node = turn.node
         if node.op == "call_function":
-            args, kwargs = turn.operands(self.value)
+            args, kwargs = turn.operands(self.env.__getitem__)
             return node.target(*args, **kwargs)  # type: ignore[operator]
         name = str(node.target)
         if node.op == "get_attr":

@@ -107,6 +107,28 @@ def test_running_statistics_move_once_a_step() -> None:
     assert max(int(count) for count in counted) == 3
 
 
+def test_running_statistics_are_those_of_plain_training() -> None:
+    x, made = torch.randn(4, 3), []
+
+    def target() -> nn.Module:
+        torch.manual_seed(0)
+        made.append(nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Linear(8, 1)))
+        return made[-1]
+
+    mupfx.observe(target, x, loss, what=["updates"], steps=range(3), optimizer=sgd)
+    plain = target()
+    optimizer = sgd(plain)
+    for step in range(3):
+        value = loss(plain, x)
+        if step < 2:
+            optimizer.zero_grad()
+            torch.autograd.backward(value)
+            optimizer.step()
+    seen = [m for m in made[:-1] if m.get_buffer("1.num_batches_tracked") == 3]
+    assert len(seen) == 1
+    torch.testing.assert_close(dict(seen[0].named_buffers()), dict(plain.named_buffers()))
+
+
 class Tied(nn.Module):
     """A convolution, an embedding used twice, and a flat weight that the code makes of two."""
 
@@ -162,3 +184,40 @@ def test_large_tensors_are_sampled() -> None:
     moved = rms(model[0](x) - start[0](x))
     assert number(seen, "own_update", "linear", 3) == pytest.approx(moved, rel=0.2)
     assert number(seen, "update", "linear", 3) == pytest.approx(moved, rel=0.1)
+
+
+class Added(nn.Module):
+    """A bias that is added to what a layer makes, in place or beside it."""
+
+    def __init__(self, *, in_place: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last = nn.Linear(3, 8, bias=False), nn.Linear(8, 2)
+        self.bias, self.gain = nn.Parameter(torch.randn(8)), nn.Parameter(torch.randn(8))
+        self.in_place = in_place
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x)
+        h = h.add_(self.bias) if self.in_place else h + self.bias
+        h = h.clone()
+        if self.in_place:
+            h *= self.gain
+        else:
+            h = h * self.gain
+        found: Tensor = self.last(functional.relu(h))
+        return found
+
+
+def test_ops_that_write_where_they_read() -> None:
+    """They train alike and show the same as those that do not."""
+    x, what = torch.randn(5, 3), ["coordinates", "updates"]
+    here, beside = (
+        mupfx.observe(Added(in_place=ip), x, loss, what=what, steps=range(4), optimizer=sgd)
+        for ip in (True, False)
+    )
+    named = [
+        {(r.step, r.op.replace("_", ""), r.quantity): r.value for r in seen.rows}
+        for seen in (here, beside)
+    ]
+    assert named[0] == pytest.approx(named[1], rel=1e-4)
+    assert named[0][3, "add", "own_update"] > 1e-3
