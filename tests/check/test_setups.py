@@ -197,7 +197,7 @@ def test_a_loss_that_fails() -> None:
         raise KeyError("labels")
 
     assert refused(lambda width: (net(width), None, batch(), broken)) == snapshot("""\
-the loss of `f` raised KeyError at width=64
+the loss of `f` raised KeyError at width=16
   found: 'labels'\
 """)
 
@@ -242,3 +242,23 @@ def test_a_loss_that_calls_a_part_alone() -> None:
     )
     found = setup(lambda width: (net(width), None, batch(), part))
     assert rates(found)["0.weight"] > 0
+
+
+def test_a_loss_that_calls_a_part_alone_at_every_size() -> None:
+    """Rates are relative to the smallest model, which is read with its loss, too."""
+
+    def first_layer(model: nn.Module, x: Tensor) -> Tensor:
+        return part(model, (x, x))
+
+    made = workshop(lambda width: (net(width), None, torch.randn(16, 8), first_layer))
+    first, second = (rates(made.setup(size, 0)) for size in SIZES)
+    assert first["0.weight"] == second["0.weight"]
+
+
+def test_a_model_that_is_frozen() -> None:
+    with pytest.raises(TargetError) as caught:
+        setup(lambda width: (net(width).requires_grad_(requires_grad=False), None, batch(), loss))
+    assert str(caught.value) == snapshot("""\
+`f` returned a model of which nothing is trained
+  expected: a parameter that requires a gradient\
+""")

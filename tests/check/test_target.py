@@ -234,3 +234,13 @@ def test_a_key_that_is_misspelt() -> None:
   expected: model, optimizer, batch, loss, scheduler
   hint: did you mean `optimizer`?\
 """)
+
+
+def test_a_size_that_is_fixed_is_not_varied() -> None:
+    with pytest.raises(TargetError) as caught:
+        read_target(net, ("width",), arguments={"width": 8})
+    assert str(caught.value) == snapshot("""\
+`width` of `net` is varied, and fixed as well
+  found: width=8
+  hint: leave out one: every size would be the same model (--arg width=...)\
+""")

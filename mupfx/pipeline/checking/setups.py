@@ -107,6 +107,8 @@ class Workshop:
             self._first[sizes[0], 0] = made
         if made.loss is not None:
             self._require_no(inputs, "a batch")
+            if smallest is not None:
+                self._of_loss(made, sizes[0])
             return Needs(smallest=smallest, table=table)
         if made.args is not None:
             self._require_no(inputs, "inputs")
@@ -130,9 +132,8 @@ class Workshop:
     ) -> tuple[tuple[Any, ...], dict[str, Any], Any, Loss]:
         """What the model is called with, and what it learns."""
         if made.loss is not None:
-            found = self._guarded(first_call, size, "the loss")(made.model, made.batch, made.loss)
+            found = self._of_loss(made, size)
             if found is None:
-                called_by(made.model, made.loss)
                 said.append("the loss calls parts of the model alone: the model is read with it")
             args, kwargs = found or ((made.batch,), {})
             return args, kwargs, made.batch, made.loss
@@ -145,6 +146,15 @@ class Workshop:
         loss, what = supply_loss(self._outputs(made, call, size), classes=self._needs.classes)
         said.append(f"the loss is {what}")
         return call.args, dict(call.kwargs), call, loss
+
+    def _of_loss(self, made: Made, size: Size) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """What the loss calls the model with; a loss that calls parts alone becomes its call."""
+        assert made.loss is not None, "it brings one"
+        found = self._guarded(first_call, size, "the loss")(made.model, made.batch, made.loss)
+        if found is None:
+            called_by(made.model, made.loss)
+        called: tuple[tuple[Any, ...], dict[str, Any]] | None = found
+        return called
 
     def _outputs(self, made: Made, call: Call, size: Size) -> Tensor:
         def run() -> Tensor:
@@ -172,13 +182,20 @@ class Workshop:
     def _optimizer(
         self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Optimizer, ...], str]:
-        needs = self._needs
+        needs, name = self._needs, self.target.name
+        if not any(p.requires_grad for p in model.parameters()):
+            raise TargetError(
+                f"`{name}` returned a model of which nothing is trained",
+                expected="a parameter that requires a gradient",
+            )
         try:
             return supply_optimizer(model, args, kwargs, needs.smallest, needs.table)
         except MupfxError as error:
             raise TargetError(
-                f"`{self.target.name}` brings no optimizer, and none can be made: {error.what}",
+                f"`{name}` brings no optimizer, and none can be made: {error.what}",
+                where=error.where,
                 expected="a target that returns (model, optimizer, batch, loss)",
+                found=error.found,
             ) from error
 
 

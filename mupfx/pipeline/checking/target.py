@@ -6,7 +6,7 @@ seed 1 it is ``gpt(width=64, seed=1)``. Before every call the random generators 
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -56,6 +56,8 @@ class Target:
         seed_all(seed)
         try:
             return self.factory(**{**self.arguments, **given})
+        except TargetError:
+            raise
         except Exception as error:
             raise raised(f"`{self.name}`", error, spelled(given)) from error
 
@@ -63,7 +65,8 @@ class Target:
 def raised(what: str, error: Exception, where: str) -> TargetError:
     """What to raise from an error of the user's own code."""
     text = " ".join(str(error).split())
-    return TargetError(f"{what} raised {type(error).__name__} at {where}", found=text[:200] or None)
+    at = f" at {where}" if where else ""
+    return TargetError(f"{what} raised {type(error).__name__}{at}", found=text[:200] or None)
 
 
 def spelled(given: Mapping[str, Any]) -> str:
@@ -93,12 +96,13 @@ def read_target(
         arguments: What else is passed to it.
 
     Raises:
-        TargetError: It cannot be called with a size, or needs more than that.
+        TargetError: It cannot be called with a size, or needs more than that, or a size is fixed.
     """
     called = _require_callable(factory)
     name = name or _name(factory)
     fixed = dict(arguments or {})
     varied = {getattr(words, axis): axis for axis in axes}
+    _require_free(name, varied.keys() & fixed.keys(), fixed)
     signature = _signature(called)
     if signature is None:  # written in C
         return Target(called, name, words, fixed, frozenset(varied))
@@ -152,6 +156,15 @@ def _taken(signature: inspect.Signature) -> tuple[list[str], bool]:
     parameters = signature.parameters.values()
     named = [p.name for p in parameters if p.kind in _NAMED]
     return named, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+
+
+def _require_free(name: str, both: Iterable[str], fixed: Mapping[str, Any]) -> None:
+    for word in both:
+        raise TargetError(
+            f"`{word}` of `{name}` is varied, and fixed as well",
+            found=spelled({word: fixed[word]}),
+            hint=f"leave out one: every size would be the same model (--arg {word}=...)",
+        )
 
 
 def _no_size(
