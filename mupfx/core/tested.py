@@ -18,6 +18,8 @@ class Tested:
     """Axes along which every parameter has the same shape at the smallest and largest size."""
     control_errors: int | None = None
     """What a control found; None where there was none."""
+    idle: frozenset[str] = frozenset()
+    """Parameters that have no effect, such as a bias of keys: there is nothing to decide."""
 
     def compared(self) -> Iterator[tuple[str, str]]:
         """Parameters by axis of which some number was compared with one that was expected."""
@@ -36,6 +38,7 @@ class Tested:
             unsaid = found.axis == "depth" and not found.depth_rule
             for name, parameter in found.parameters.items():
                 trained = parameter.trained and parameter.in_optimizer and not unsaid
+                trained = trained and name not in self.idle
                 if trained and (found.axis, name) not in decided:
                     yield found.axis, name
 

@@ -84,3 +84,44 @@ def inner_error(width: int) -> nn.Module:
 
 def bare(width: int) -> nn.Module:
     return net(width)
+
+
+class Attentive(nn.Module):
+    """The bias of its keys has no effect: it moves all logits of a row alike."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.into, self.out = nn.Linear(8, width), nn.Linear(width, 16)
+        self.q, self.k, self.v = (nn.Linear(width, width) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.into(x))
+        parts = [
+            part(x).unflatten(-1, (-1, 8)).transpose(0, 1) for part in (self.q, self.k, self.v)
+        ]
+        made = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2])
+        out: Tensor = self.out(x + made.transpose(0, 1).flatten(1))
+        return out
+
+
+class Signs(Unknown):
+    """Steps of one size."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.sub_(p.grad.sign(), alpha=group["lr"])
+
+
+def attentive(width: int, seed: int = 0) -> Made:
+    """Right, by an optimizer of which nothing is known."""
+    torch.manual_seed(seed)
+    model = Attentive(width)
+    with torch.no_grad():
+        model.out.weight.mul_((BASE / width) ** 0.5)
+    groups = [
+        {"params": [p], "lr": 2**-8 * (BASE / width if p.shape[-1] == width and p.ndim > 1 else 1)}
+        for p in model.parameters()
+    ]
+    return model, Signs(groups), batch(), loss

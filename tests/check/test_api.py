@@ -72,6 +72,13 @@ def test_an_optimizer_of_no_known_family_is_said() -> None:
     assert report.verdict == "inconclusive"
 
 
+def test_what_has_no_effect_needs_no_verdict() -> None:
+    report = mupfx.check(targets.attentive, widths=WIDTHS, fast=True)
+    assert not report.errors
+    assert not [s for s in report.slopes if s.parameter == "k.bias" and s.judged]
+    assert report.verdict == "pass"
+
+
 def test_an_optimizer_of_another_model() -> None:
     def stale(width: int) -> Any:
         other = torch.optim.SGD(net(width).parameters(), lr=0.1)

@@ -14,7 +14,7 @@ from mupfx.core.setup import Setup
 from mupfx.core.tested import Tested
 from mupfx.core.trained import Trained
 from mupfx.errors import MupfxError
-from mupfx.pipeline.checking.dynamic import dynamic_evidence, expectations
+from mupfx.pipeline.checking.dynamic import dynamic_evidence, expectations, rounding
 from mupfx.pipeline.checking.gradients import gradients
 from mupfx.pipeline.checking.growth import Budget, Grown, grow
 from mupfx.pipeline.checking.options import Options
@@ -93,7 +93,8 @@ def _report(
     target: Target, options: Options, seen: Seen, control: Seen | None, notes: tuple[str, ...]
 ) -> Report:
     errors = None if control is None else len([f for f in control.findings if _is_error(f)])
-    tested = Tested(seen.evidence, seen.slopes, seen.alike, errors)
+    idle = rounding(run for grown in seen.grown.values() for run in grown.runs)
+    tested = Tested(seen.evidence, seen.slopes, seen.alike, errors, idle)
     found = _once((*seen.findings, *mup019_untested.judge(tested)))
     findings = located(found, target.factory)
     return Report(

@@ -6,13 +6,13 @@
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from mupfx.core.evidence import Evidence, ParameterEvidence, UseEvidence
 from mupfx.core.report import Size, Slope, Verdict
-from mupfx.core.run import Gradient, Run, Seen, Use
+from mupfx.core.run import Run, Seen, Use
 from mupfx.core.statistics import Line, holm, line, log_slope
 from mupfx.core.vocabulary import Role
 from mupfx.tables.optimizers import FAMILIES
@@ -150,7 +150,9 @@ def dynamic_evidence(
         margin: Exponents closer than this are the same.
         looks: How often this may be asked while runs are added, each a chance to be wrong.
     """
-    by_seed = _by_seed(runs)
+    runs = tuple(runs)
+    by_seed, idle = _by_seed(runs), rounding(runs)
+    expected = {name: rules for name, rules in expected.items() if name not in idle}
     rows = [
         row
         for statistic in ("update", "start")
@@ -205,8 +207,7 @@ def _row(
     values, resolved = _values(seen, sizes, statistic, whole=whole)
     if len(sizes) < 2 or not all(v > 0 and math.isfinite(v) for row in values for v in row):
         return None
-    known = () if _is_rounding(by_seed, use.parameter) else expected.get(use.parameter, ())
-    rule = _match(known, use, _growth(seen[0], sizes))
+    rule = _match(expected.get(use.parameter, ()), use, _growth(seen[0], sizes))
     wanted = rule.update if statistic == "update" else rule.start
     wanted = None if wanted is None else wanted - rule.after
     fit = line([math.log(s) for s in sizes], [[math.log(v) for v in row] for row in values])
@@ -226,18 +227,17 @@ def _behind(seen: Sequence[Sequence[Seen]], sizes: Sequence[int]) -> float:
     return max(0.0, -fmean(log_slope(sizes, row) for row in rows))
 
 
-def _is_rounding(by_seed: BySeed, name: str) -> bool:
-    """Whether a parameter has gradients, in some run, that are nothing but rounding."""
-    return any(
-        0 < max((_share(step, name) for step in run.gradients), default=0.0) < NEGLIGIBLE
-        for rows in by_seed.values()
-        for run in rows.values()
-    )
+def rounding(runs: Iterable[Run]) -> frozenset[str]:
+    """Parameters whose gradients, in some run, are nothing but rounding: they have no effect."""
+    return frozenset(name for run in runs for name, share in _shares(run) if 0 < share < NEGLIGIBLE)
 
 
-def _share(step: Mapping[str, Gradient], name: str) -> float:
-    total = math.hypot(*(gradient.norm for gradient in step.values()))
-    return step[name].norm / total if name in step and total else 0.0
+def _shares(run: Run) -> Iterator[tuple[str, float]]:
+    """By parameter, the largest share of all gradients' norm in one step."""
+    totals = [math.hypot(*(g.norm for g in step.values())) for step in run.gradients]
+    steps = [(step, total) for step, total in zip(run.gradients, totals, strict=True) if total]
+    for name in dict.fromkeys(name for step, _ in steps for name in step):
+        yield name, max(step[name].norm / total for step, total in steps if name in step)
 
 
 def _whole(expected: Mapping[str, Sequence[Expected]], use: Use) -> bool:

@@ -24,8 +24,8 @@ from mupfx.observables.gradients import Gradients
 from mupfx.observables.kept import Kept, tensors_in
 from mupfx.observables.recorder import Recorder
 from mupfx.passes.groups import absolute
+from mupfx.pipeline.checking.first_step import orthogonal
 from mupfx.pipeline.checking.gradients import rms_of
-from mupfx.pipeline.checking.orthogonal import orthogonal
 from mupfx.pipeline.checking.rates import Rates, floors, pinned
 
 STEPS = 3

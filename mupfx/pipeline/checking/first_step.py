@@ -1,4 +1,4 @@
-"""Whether an optimizer of no known kind makes updates orthogonal, as its first step shows.
+"""What an optimizer of no known kind makes of gradients, as its first step shows.
 
 Muon's and Shampoo's updates have singular values that are all alike, Adam's and SGD's a few that
 are large. With ``s`` for them, ``flatness`` is the cosine between ``s`` and ``s^3``::
@@ -21,23 +21,22 @@ FLAT = 0.9
 
 def orthogonal(setup: Setup, kept: Kept) -> frozenset[str]:
     """Parameters that moved by an orthogonal matrix since they were kept; of known kinds none."""
+    changes = _changes(setup, kept)
+    return frozenset(name for name, change in changes if flatness(change) >= FLAT)
+
+
+def _changes(setup: Setup, kept: Kept) -> Iterator[tuple[str, Tensor]]:
     names = {id(p): name for name, p in setup.model.named_parameters()}
-    unknown = (o for o in setup.optimizers if not is_known(o))
-    moved = ((p, names[id(p)]) for o in unknown for p in _matrices(o) if id(p) in names)
     roots = kept.roots()
-    found = set()
-    for parameter, name in moved:
+    for parameter in (p for o in setup.optimizers if not is_known(o) for p in _matrices(o)):
         root = roots.get(key_of(parameter) or 0)
-        if root is not None:
-            change = parameter.detach() - at_the_place_of(parameter.detach(), root.copy)
-            if flatness(change) >= FLAT:
-                found.add(name)
-    return frozenset(found)
+        if root is not None and id(parameter) in names:
+            now = parameter.detach()
+            yield names[id(parameter)], now - at_the_place_of(now, root.copy)
 
 
 def _matrices(optimizer: Optimizer) -> Iterator[Tensor]:
-    for group in optimizer.param_groups:
-        yield from (p for p in group["params"] if p.ndim > 1)
+    return (p for group in optimizer.param_groups for p in group["params"] if p.ndim > 1)
 
 
 def flatness(change: Tensor) -> float:

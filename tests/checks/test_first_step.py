@@ -1,35 +1,43 @@
-"""Optimizers of no known kind whose updates are orthogonal, told by what their first step did."""
+"""Optimizers of no known kind, told by what their first step makes of gradients."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import SGD, Muon, Optimizer
+from torch.optim import Muon, Optimizer
 
 from mupfx.core.report import Size
 from mupfx.core.run import Run
 from mupfx.core.setup import Setup
-from mupfx.pipeline.checking.orthogonal import flatness
+from mupfx.pipeline.checking.first_step import flatness
 from mupfx.pipeline.checking.training import train
 
 
-class Own(Optimizer):
-    """Orthogonal matrices, or signs."""
+def orthogonal(gradient: Tensor) -> Tensor:
+    """Of a matrix; signs of anything else."""
+    if gradient.ndim == 1:
+        return gradient.sign()
+    left, _, right = torch.linalg.svd(gradient, full_matrices=False)
+    found: Tensor = left @ right
+    return found
 
-    def __init__(self, parameters: Iterator[nn.Parameter], *, signs: bool) -> None:
+
+class Own(Optimizer):
+    """It does what it is told."""
+
+    def __init__(
+        self, parameters: Iterator[nn.Parameter], rule: Callable[[Tensor], Tensor]
+    ) -> None:
         super().__init__(parameters, {"lr": 1e-3})
-        self.signs = signs
+        self.rule = rule
 
     @torch.no_grad()
     def step(self, closure: object = None) -> None:  # type: ignore[override]
         for p in self.param_groups[0]["params"]:
-            if self.signs or p.ndim == 1:
-                p.sub_(p.grad.sign(), alpha=1e-3)
-            else:
-                left, _, right = torch.linalg.svd(p.grad, full_matrices=False)
-                p.sub_(left @ right, alpha=1e-3)
+            p.sub_(self.rule(p.grad), alpha=1e-3)
 
 
 class Known(Muon):
@@ -40,26 +48,25 @@ def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     return functional.cross_entropy(model(batch[0]), batch[1])
 
 
-def trained(make: object) -> Run:
+def trained(make: Callable[[Any], Optimizer]) -> Run:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(16, 64), nn.GELU(), nn.Linear(64, 64), nn.Linear(64, 10))
-    assert callable(make)
     batch = torch.randn(32, 16), torch.randint(0, 10, (32,))
     return train(Setup(Size(64), 0, model, (make(model),), batch, loss, (batch[0],), {}))
 
 
-def test_what_a_step_makes_is_seen() -> None:
-    assert trained(lambda m: Own(m.parameters(), signs=False)).whole == {
-        "0.weight",
-        "2.weight",
-        "3.weight",
-    }
-    assert not trained(lambda m: Own(m.parameters(), signs=True)).whole
+def own(rule: Callable[[Tensor], Tensor]) -> Run:
+    return trained(lambda model: Own(model.parameters(), rule))
+
+
+def test_what_a_step_makes_of_gradients_is_seen() -> None:
+    assert own(orthogonal).whole == {"0.weight", "2.weight", "3.weight"}
+    assert not own(lambda gradient: gradient).whole
+    assert not own(torch.sign).whole
 
 
 def test_of_known_kinds_nothing_is_asked() -> None:
-    assert not trained(lambda m: SGD(m.parameters(), lr=0.1)).whole
-    assert not trained(lambda m: Known([m[2].weight], lr=0.1)).whole
+    assert not trained(lambda model: Known([model[2].weight], lr=0.1)).whole
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (4, 16), (16, 4), (3, 8, 4), (8, 2, 2, 2)])
