@@ -21,11 +21,11 @@ def observe(  # noqa: PLR0913 - each is an answer that only the user can give
     loss: Loss | None = None,
     *,
     what: Sequence[str] | str = WHAT,
-    widths: Sequence[int] = (),
-    depths: Sequence[int] = (),
+    widths: Sequence[int] | int = (),
+    depths: Sequence[int] | int = (),
     seeds: Sequence[int] | int = 1,
     steps: Steps = 4,
-    seldom: Sequence[int] | None = None,
+    seldom: Sequence[int] | int | None = None,
     optimizer: Callable[[nn.Module], Any] | None = None,
     inputs: Any = None,
     progress: Callable[[str, float, float], object] | None = None,
@@ -69,11 +69,11 @@ def observe(  # noqa: PLR0913 - each is an answer that only the user can give
     """
     asked = Observing(
         what=(what,) if isinstance(what, str) else tuple(what),
-        widths=tuple(widths),
-        depths=tuple(depths),
+        widths=_several(widths),
+        depths=_several(depths),
         seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
         steps=steps,
-        seldom=seldom,
+        seldom=None if seldom is None else _several(seldom),
         batch=batch,
         loss=loss,
         optimizer=optimizer,
@@ -81,6 +81,10 @@ def observe(  # noqa: PLR0913 - each is an answer that only the user can give
         progress=progress,
     )
     return observed(model_or_factory, asked)
+
+
+def _several(given: Sequence[int] | int) -> tuple[int, ...]:
+    return (given,) if isinstance(given, int) else tuple(given)
 
 
 def correct_feature_speed_(  # noqa: PLR0913 - each is an answer that only the user can give

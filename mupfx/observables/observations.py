@@ -1,9 +1,10 @@
 """The result of observing: rows, the table of them, and exponents in width or depth."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
-from math import log
+from math import inf, log
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -15,6 +16,34 @@ from mupfx.errors import ObserveError, did_you_mean
 COLUMNS = tuple(f.name for f in fields(Row))
 CONFIDENCE = 0.95
 AXES = ("width", "depth")
+
+
+def require_parquet() -> tuple[Any, Any]:
+    """The package that writes Parquet, and its part for files.
+
+    Raises:
+        ObserveError: It is not installed.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - optional
+        from pyarrow import parquet  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise ObserveError(
+            "Parquet needs pyarrow, which is not installed",
+            hint="pip install pyarrow, or write CSV",
+        ) from error
+    return pa, parquet
+
+
+@contextmanager
+def _said(path: str | Path) -> Iterator[None]:
+    """Errors of the file system as ours."""
+    try:
+        yield
+    except OSError as error:
+        raise ObserveError(
+            "the table cannot be written", where=str(path), found=error.strerror or str(error)
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +80,12 @@ class Observations:
         return made.astype(sizes)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write the table; what has no width or depth has an empty cell."""
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
+        """Write the table; what has no width or depth has an empty cell.
+
+        Raises:
+            ObserveError: The file cannot be written.
+        """
+        with _said(path), Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
             writer.writerows(map(astuple, self.rows))
@@ -61,18 +94,12 @@ class Observations:
         """Write the table as Parquet.
 
         Raises:
-            ObserveError: pyarrow is not installed.
+            ObserveError: pyarrow is not installed, or the file cannot be written.
         """
-        try:
-            import pyarrow as pa  # noqa: PLC0415 - optional
-            from pyarrow import parquet  # noqa: PLC0415 - optional
-        except ImportError as error:
-            raise ObserveError(
-                "Parquet needs pyarrow, which is not installed",
-                hint="pip install pyarrow, or to_csv",
-            ) from error
+        pa, parquet = require_parquet()
         columns = {name: [getattr(row, name) for row in self.rows] for name in COLUMNS}
-        parquet.write_table(pa.table(columns), str(path))
+        with _said(path):
+            parquet.write_table(pa.table(columns), str(path))
 
     def slopes(
         self,
@@ -104,7 +131,7 @@ class Observations:
             raise ObserveError(f"slopes are by width or by depth, not by {by}")
         rows = [r for r in self.rows if r.quantity == quantity and (op is None or r.op == op)]
         step = max((r.step for r in rows), default=0) if step is None else step
-        found = _exponents([r for r in rows if r.step == step and r.value > 0], by)
+        found = _exponents([r for r in rows if r.step == step and 0 < r.value < inf], by)
         if not found:
             raise ObserveError(
                 f"`{quantity}` has no exponent in {by} at step {step}",
@@ -118,6 +145,11 @@ class Observations:
         Raises:
             ObserveError: There is none, or there are several.
         """
+        if quantity in self.quantities and not self.where(quantity=quantity, op="").rows:
+            raise ObserveError(
+                f"`{quantity}` is of ops, not of the whole model",
+                hint=f'slopes("{quantity}") has one exponent for each',
+            )
         found = self.slopes(quantity, by, step=step, op="")
         if len(found) > 1:
             raise ObserveError(

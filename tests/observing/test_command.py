@@ -92,3 +92,10 @@ ObserveError: `ntks` is nothing that can be observed
 """,
         )
     )
+
+
+def test_what_cannot_be_written_is_refused_before_training(target: str, tmp_path: Path) -> None:
+    out = tmp_path / "none" / "table.csv"
+    status, text = run(target, "--widths", "16", "--input", "float32[4,8]", "--out", str(out))
+    assert status == 3
+    assert text.endswith("cannot be written\n  expected: a file in a folder that there is\n")

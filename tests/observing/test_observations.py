@@ -2,8 +2,10 @@
 
 import csv
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -79,7 +81,7 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_without_pandas_a_table_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    monkeypatch.setitem(sys.modules, "pandas", None)
     table = rows(lambda width, _: float(width)).table()
     assert isinstance(table, list)
     assert table[0]["width"] == 64
@@ -89,6 +91,79 @@ def said(call: Callable[[], object]) -> str:
     with pytest.raises(MupfxError) as caught:
         call()
     return str(caught.value)
+
+
+def test_what_is_not_finite_has_no_exponent() -> None:
+    seen = rows(lambda width, seed: math.inf if (width, seed) == (256, 1) else float(width))
+    assert seen.slope("rms").seeds == (0,)
+
+
+def test_a_table_that_cannot_be_written(tmp_path: Path) -> None:
+    seen = rows(lambda width, _: float(width))
+    assert said(lambda: seen.to_csv(tmp_path)).startswith("the table cannot be written\n  where: ")
+    assert "No such file" in said(lambda: seen.to_csv(tmp_path / "none" / "table.csv"))
+
+
+def test_parquet_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    seen = rows(lambda width, _: float(width))
+    assert said(lambda: seen.to_parquet("table.parquet")) == snapshot("""\
+Parquet needs pyarrow, which is not installed
+  hint: pip install pyarrow, or write CSV\
+""")
+
+
+X = torch.ones(3, 4)
+ASKED: dict[str, tuple[dict[str, Any], str]] = {
+    "no seeds": ({"seeds": 0}, "nothing is observed without a seed"),
+    "a width of zero": ({"widths": (0, 8)}, "widths are whole numbers from 1 on"),
+    "a width as text": ({"widths": ("8", 16)}, "widths are whole numbers from 1 on"),
+    "half a step": ({"steps": 2.5}, "steps are whole numbers from 0 on"),
+    "no steps": ({"steps": []}, "there is no step to look at"),
+    "a step before the first": ({"seldom": [-1]}, "steps are whole numbers from 0 on"),
+    "an optimizer": ({"optimizer": torch.optim.SGD([X], lr=0.1)}, "optimizer(model) failed"),
+    "no optimizer": ({"optimizer": lambda _: None}, "optimizer(model) gave nothing"),
+    "another's optimizer": (
+        {"optimizer": lambda _: torch.optim.SGD([nn.Parameter(X)], lr=0.1)},
+        "an optimizer of `lambda` trains no parameter of the model",
+    ),
+    "an optimizer that evaluates": (
+        {"optimizer": lambda m: torch.optim.LBFGS(m.parameters())},
+        "an optimizer that evaluates the model several times a step cannot be followed",
+    ),
+    "a loss of several numbers": ({"loss": lambda m, b: m(b)}, "the loss of `lambda` is no number"),
+    "a loss without gradient": (
+        {"loss": lambda m, b: m(b).detach().sum()}, "the loss of `lambda` has no gradient",
+    ),
+    "a loss that fails": (
+        {"loss": lambda m, b: m(b).nothing}, "the loss of `lambda` raised AttributeError at width=8",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", ASKED)
+def test_what_is_refused(wrong: str) -> None:
+    given, text = ASKED[wrong]
+    plain = {"loss": lambda m, b: m(b).pow(2).sum(), "widths": (8, 16), "steps": 1}
+    given = {**plain, "batch": X, **given}
+    found = said(lambda: mupfx.observe(lambda width: nn.Linear(4, width), **given))
+    assert found.splitlines()[0] == text
+
+
+def test_sizes_and_seeds_are_taken_once() -> None:
+    seen = mupfx.observe(
+        lambda width: nn.Linear(4, width), X, lambda m, b: m(b).pow(2).sum(), widths=(8, 8),
+        seeds=[1, 1], steps=0, what="output",
+    )  # fmt: skip
+    assert len(seen.where(quantity="output").rows) == 1
+
+
+def test_a_loss_that_diverges_is_noted() -> None:
+    seen = mupfx.observe(
+        nn.Linear(4, 2), X, lambda m, b: m(b).pow(2).sum(), steps=4, what="output",
+        optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=1e30),
+    )  # fmt: skip
+    assert seen.notes == ("the loss is not finite at seed 0, from step 1 on",)
 
 
 def test_messages() -> None:
@@ -101,6 +176,11 @@ def test_messages() -> None:
     assert said(lambda: seen.slopes("rms", "depth")) == snapshot("""\
 `rms` has no exponent in depth at step 4
   expected: positive values at two or more depths\
+""")
+    some = seen.where(op="linear")
+    assert said(lambda: some.slope("rms")) == snapshot("""\
+`rms` is of ops, not of the whole model
+  hint: slopes("rms") has one exponent for each\
 """)
     assert said(lambda: seen.where(widht=3)) == snapshot("""\
 rows have no `widht`
