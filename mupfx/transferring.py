@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
-from math import log2
+from math import inf, log2
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from mupfx.core.transfer import DECAYS, SP, Grid, Recipe, Transfer
 from mupfx.errors import TargetError, did_you_mean
 from mupfx.pipeline.checking.target import Factory
 from mupfx.pipeline.transfer.engines import LOCAL, Work, engine
+from mupfx.pipeline.transfer.optimizers import RATE
 from mupfx.pipeline.transfer.sweep import How, Watch, sweep
 
 __all__ = ["Transfer", "Watch", "rates", "transfer"]
@@ -93,6 +94,8 @@ def transfer(  # noqa: PLR0913 - each is an answer that only the user can give
     """
     grid = _grid(widths, depths, rates, seeds, parametrizations)
     _require_known(decay, steps, warmup)
+    _require_free(arguments or {}, hyperparameters or {})
+    _require_counts(jobs, extend, refine, tolerance)
     smallest = grid.sizes[0]
     recipe = Recipe(
         target=name or str(getattr(factory, "__qualname__", type(factory).__qualname__)),
@@ -159,11 +162,36 @@ def _grid(
     which = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if len(sizes) < 2:
         raise TargetError("one size shows no drift", expected="two widths, better four")
-    if len(set(rates)) < 3 or min(rates) <= 0:
+    if any(n is not None and n < 1 for pair in pairs for n in pair):
+        raise TargetError("sizes are whole numbers from 1 on", found=str(sorted(pairs, key=str)))
+    if len(set(rates)) < 3 or not all(0 < rate < inf for rate in rates):
         raise TargetError("a best rate needs others on both sides", expected="three rates above 0")
     if not which or not parametrizations:
         raise TargetError("nothing is to be trained", expected="a seed, and a parametrization")
     return Grid(sizes, tuple(sorted(set(rates))), which, tuple(dict.fromkeys(parametrizations)))
+
+
+def _require_free(arguments: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> None:
+    """Refuse to fix what a sweep varies: all its trainings would be one.
+
+    Raises:
+        TargetError: It is fixed.
+    """
+    fixed = [*({"seed", RATE} & arguments.keys()), *({RATE} & hyperparameters.keys())]
+    if fixed:
+        raise TargetError(
+            f"a sweep varies `{fixed[0]}`, and it is fixed as well",
+            hint="leave it out: --rates and --seeds say which",
+        )
+
+
+def _require_counts(jobs: int | None, extend: int, refine: int, tolerance: float) -> None:
+    least = {"jobs": (jobs or 1, 1), "extend": (extend, 0), "refine": (refine, 0)}
+    for name, (given, lowest) in least.items():
+        if given < lowest:
+            raise TargetError(f"{name}={given}", expected=f"{lowest} or more")
+    if not tolerance > 0:
+        raise TargetError(f"tolerance={tolerance:g}", expected="octaves, more than 0")
 
 
 def _require_known(decay: str, steps: int, warmup: int) -> None:

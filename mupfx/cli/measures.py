@@ -111,7 +111,10 @@ def transfer(  # noqa: PLR0913 - one a flag
     plot: sweeps.Plot = None,
     as_json: options.Json = False,
 ) -> None:
-    """Train at learning rates and sizes: does the best rate stay? 0 yes, 1 no, 2 not certain."""
+    """Train at learning rates and sizes: does the best rate stay?
+
+    Exit status: 0 yes, 1 no, 2 not certain, 3 the target or the command line was wrong.
+    """
     from mupfx.commands import transfer as command  # noqa: PLC0415 - torch
 
     settings = {
@@ -134,7 +137,12 @@ def transfer(  # noqa: PLR0913 - one a flag
         "engine": engine.value,
         "jobs": jobs,
     }
-    raise Ended(command.transfer(target, out, settings, plot or (), as_json=as_json))
+    try:
+        status = command.transfer(target, out, settings, plot or (), as_json=as_json)
+    except MupfxError as error:  # of any kind: 1 says that the best rate moves
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        raise SystemExit(WRONG_USAGE) from error
+    raise Ended(status)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from mupfx.commands.target import arguments, find
 from mupfx.commands.terminal import meter, write, write_json
 from mupfx.core.report import Verdict
 from mupfx.core.transfer import Run, Transfer
+from mupfx.errors import MupfxError
 from mupfx.exports.transfer_file import OUTCOME
 from mupfx.pipeline.transfer.sweep import Ahead
 from mupfx.render.figures import require_drawable
@@ -39,13 +40,26 @@ def transfer(
     except KeyboardInterrupt:
         sys.stderr.write(f"stopped; the same command goes on where it was: {folder}\n")
         raise
-    outcome = json.dumps(found.to_dict(), indent=1)
-    (folder / OUTCOME).write_text(f"{outcome}\n", encoding="utf-8")
-    for path in plots:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        transfer_figure(found, path)
     _print(found, as_json=as_json)
+    _write(found, folder, plots)
     return STATUS[found.verdict]
+
+
+def _write(found: Transfer, folder: Path, plots: Sequence[Path]) -> None:
+    outcome = json.dumps(found.to_dict(), indent=1)
+    try:
+        (folder / OUTCOME).write_text(f"{outcome}\n", encoding="utf-8")
+        for path in plots:
+            path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MupfxError(
+            "the outcome cannot be written",
+            where=str(error.filename),
+            found=error.strerror,
+            hint="the runs are kept: the same command trains nothing again",
+        ) from error
+    for path in plots:
+        transfer_figure(found, path)
 
 
 def _run(target: str, folder: Path, settings: Mapping[str, Any]) -> Transfer:

@@ -8,7 +8,7 @@ Optima -8.0, -8.1 and -7.9 at widths 64, 128 and 256 drift by +0.05 octaves per 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log2, sqrt
+from math import isinf, log2, sqrt
 from statistics import stdev
 
 from mupfx.core.report import Size, Verdict
@@ -17,6 +17,7 @@ from mupfx.core.transfer import Curve, Drift, Interval, Optimum
 from mupfx.observables.optimum import Fit, fit, replicas, resamples
 
 _UPPER = 0.95
+ONE_SEED = "one seed, or seeds that are all alike, give no interval: --seeds 3"
 OPTIMUM_BEYOND = "the best rate lies at the end of the grid: extend it"
 
 
@@ -28,6 +29,7 @@ class Fitted:
     replicas: tuple[float, ...]
     """log2 of the rate; empty for one seed."""
     seeds: int
+    """One where all gave the same losses."""
     loss: float
 
     @property
@@ -41,7 +43,7 @@ class Fitted:
 
 def fitted(curve: Curve) -> Fitted:
     """Fit a curve, and resamples of it."""
-    seeds = len(curve.seeds)
+    seeds = len(curve.seeds) if len(set(zip(*curve.losses, strict=True))) > 1 else 1
     picks = resamples(seeds) if seeds > 1 else []
     return Fitted(fit(curve), replicas(curve, picks), seeds, min(curve.means))
 
@@ -65,12 +67,15 @@ def drift(
     xs = [log2(size.along(axis)) for size in sizes]
     every = list(sizes.values())
     ys = [each.fit.at for each in every]
-    draws = list(zip(*(each.replicas for each in every), strict=True))
     seeds = min(each.seeds for each in every)
+    draws = list(zip(*(each.replicas for each in every), strict=True)) if seeds > 1 else []
     total, reach = ys[-1] - ys[0], _reach([r[-1] - r[0] for r in draws], seeds)
     per_doubling, bend = slope(xs, ys), _reach([slope(xs, r) for r in draws], seeds)
     interval = _about(total, reach)
     verdict, why = judge(interval, total, _beyond(every), tolerance)
+    diverged = [size for size, each in sizes.items() if isinf(each.loss)]
+    if diverged and verdict is Verdict.INCONCLUSIVE:
+        why = f"every rate diverged at {axis} {diverged[0].along(axis)}"
     return Drift(
         parametrization, axis, other, per_doubling, _about(per_doubling, bend),
         total, interval, verdict, why,
@@ -92,7 +97,7 @@ def judge(
     <Verdict.PASS: 'pass'>
     """
     if interval is None:
-        return Verdict.INCONCLUSIVE, "one seed gives no interval: --seeds 3"
+        return Verdict.INCONCLUSIVE, ONE_SEED
     low, high = interval
     if high < -tolerance and beyond <= {"down"}:
         return Verdict.FAIL, _moved(total, "down", beyond)

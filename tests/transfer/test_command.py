@@ -70,10 +70,11 @@ def test_what_is_wrong_with_the_line_ends_with_3(tmp_path: Path, name: str) -> N
     assert result.stderr.startswith("TargetError")
 
 
-def test_results_of_other_settings_end_with_1(tmp_path: Path) -> None:
+def test_results_of_other_settings_end_with_3(tmp_path: Path) -> None:
+    """1 would say that the best rate moves."""
     run("transfer", TARGET, *SHORT, "--parametrization", "sp", "--out", str(tmp_path))
     result = run("transfer", TARGET, *SHORT, "--decay", "cosine", "--out", str(tmp_path))
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "expected: decay='linear'\n  found: decay='cosine'" in result.stderr
 
 
@@ -81,6 +82,23 @@ def test_a_figure_that_could_not_be_drawn_is_refused_before(tmp_path: Path) -> N
     words = ("transfer", TARGET, *SHORT, "--out", str(tmp_path / "sweep"))
     assert "no such format" in run(*words, "--plot", "losses.doc").stderr
     assert not (tmp_path / "sweep").exists()
+
+
+def test_a_loss_that_fails_ends_with_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for wrong, said in ((lambda m, b: m(b[0]), "is no number"), (lambda m, b: m.no(b), "raised")):
+        monkeypatch.setattr(targets, "loss", wrong)
+        result = run("transfer", TARGET, *SHORT, "--out", str(tmp_path))
+        assert result.exit_code == 3, result.stdout
+        assert said in result.stderr
+
+
+def test_a_figure_without_a_place_is_said_after_the_tables(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    plot = str(tmp_path / "file" / "losses.png")
+    result = run("transfer", TARGET, *SHORT, "--out", str(tmp_path / "sweep"), "--plot", plot)
+    assert result.exit_code == 3
+    assert "the runs are kept" in result.stderr
+    assert "best learning rate by size" in result.stdout
 
 
 def test_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mupfx.core.report import Size, Verdict
 from mupfx.core.transfer import Curve
-from mupfx.observables.drift import OPTIMUM_BEYOND, Fitted, drift, fitted, judge
+from mupfx.observables.drift import ONE_SEED, OPTIMUM_BEYOND, Fitted, drift, fitted, judge
 
 DOWN, UP, BOTH = frozenset({"down"}), frozenset({"up"}), frozenset({"down", "up"})
 NONE: frozenset[str] = frozenset()
@@ -84,6 +84,25 @@ def test_one_in_the_middle_at_the_end_says_so_too() -> None:
 
 def test_one_seed_says_nothing() -> None:
     assert found([-6.0, -6.0], seeds=1)[2] is Verdict.INCONCLUSIVE
+
+
+def test_seeds_that_are_all_alike_say_no_more_than_one() -> None:
+    every = {
+        Size(width): fitted(
+            Curve((0.5, 1.0, 2.0, 4.0), ((3.0,) * 3, (1.0,) * 3, (2.0,) * 3, (4.0,) * 3), (0, 1, 2))
+        )
+        for width in (64, 128)
+    }
+    made = drift("mup", "width", None, every, 0.5)
+    assert (made.verdict, made.why) == (Verdict.INCONCLUSIVE, ONE_SEED)
+    assert every[Size(64)].optimum.interval is None
+
+
+def test_a_size_at_which_all_diverged_is_named() -> None:
+    every = sizes({64: -6.0, 128: -6.0})
+    every[Size(256)] = fitted(Curve((0.5, 1.0, 2.0), ((None,) * 3,) * 3, (0, 1, 2)))
+    made = drift("mup", "width", None, every, 0.5)
+    assert (made.verdict, made.why) == (Verdict.INCONCLUSIVE, "every rate diverged at width 256")
 
 
 def test_intervals_of_the_way_cover_it() -> None:

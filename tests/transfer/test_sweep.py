@@ -246,12 +246,46 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path: Path) -> None:
         ({"decay": "liner"}, "did you mean `linear`"),
         ({"warmup": 4}, "fewer steps of warmup"),
         ({"engine": "cloud"}, "no engine"),
+        ({"widths": (0, 4)}, "sizes are whole numbers from 1 on"),
+        ({"rates": (0.1, float("nan"), 0.2, 0.3)}, "above 0"),
+        ({"rates": (0.1, 0.2, 0.3, float("inf"))}, "above 0"),
+        ({"jobs": -2}, "jobs=-2"),
+        ({"extend": -1}, "extend=-1"),
+        ({"tolerance": -0.5}, "tolerance=-0.5"),
+        ({"arguments": {"seed": 3}}, "varies `seed`, and it is fixed as well"),
+        ({"hyperparameters": {"lr": 1.0}}, "varies `lr`, and it is fixed as well"),
     ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path: Path, more: dict[str, Any], message: str) -> None:
     with pytest.raises(MupfxError, match=message):
         small(tmp_path, **more)
     assert lines(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"arguments": {"width": 4}}, "`width` of .* is varied, and fixed as well"),
+        ({"hyperparameters": {"momentun": 0.9}}, "AdamW cannot be made of these arguments"),
+        ({"optimizer": "LBFGS"}, "evaluates the model several times"),
+        ({"optimizer": "Optimizer"}, "torch.optim has no `Optimizer`"),
+    ],
+)
+def test_settings_that_did_not_work_may_change(
+    tmp_path: Path, more: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(MupfxError, match=message):
+        small(tmp_path, **more)
+    small(tmp_path)
+
+
+def test_a_disk_that_is_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mupfx.pipeline.transfer.store.os.fsync", full)
+    with pytest.raises(MupfxError, match="results cannot be written"):
+        small(tmp_path)
 
 
 def test_a_target_without_data_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -42,13 +42,22 @@ def require_rate(made: Made, factory: Factory, recipe: Recipe) -> None:
 
 
 def supplied(model: nn.Module, recipe: Recipe, lr: float) -> Optimizer:
-    """One of the recipe's class: over the plan's groups, where the model has a plan."""
+    """One of the recipe's class: over the plan's groups, where the model has a plan.
+
+    Raises:
+        TargetError: There is no such class, or it does not take these arguments.
+    """
     cls, given = _optimizer_class(recipe), {RATE: lr, **recipe.hyperparameters}
-    if any(conversions(model)):
-        return _over_plan(model, cls, given, None)
     build: Any = cls
-    made: Optimizer = build(model.parameters(), **given)
-    return made
+    try:
+        made: Optimizer = build(model.parameters(), **given)
+    except (TypeError, ValueError) as error:
+        raise TargetError(
+            f"torch.optim.{recipe.optimizer} cannot be made of these arguments",
+            expected=f"{recipe.optimizer}{inspect.signature(cls)}",
+            found=str(error),
+        ) from error
+    return _over_plan(model, cls, given, None) if any(conversions(model)) else made
 
 
 def scaled(made: Made, recipe: Recipe, lr: float) -> tuple[Optimizer, ...]:
@@ -84,7 +93,7 @@ def _over_plan(
 
 def _optimizer_class(recipe: Recipe) -> type[Optimizer]:
     found = getattr(torch.optim, recipe.optimizer, None)
-    if isinstance(found, type) and issubclass(found, Optimizer):
+    if isinstance(found, type) and issubclass(found, Optimizer) and found is not Optimizer:
         return found
     names = [name for name in vars(torch.optim) if name[0].isupper()]
     raise TargetError(

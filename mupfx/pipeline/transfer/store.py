@@ -36,8 +36,12 @@ class Store:
         self._handle = handle
 
     def add(self, run: Run) -> None:
-        """Write one run; when this returns it is on disk."""
-        _write(self._handle, run.to_dict())
+        """Write one run; when this returns it is on disk.
+
+        Raises:
+            MupfxError: It cannot be written.
+        """
+        _write(self._handle, run.to_dict(), self.path)
         self.runs[run.trial] = run
 
 
@@ -53,12 +57,15 @@ def opened(folder: Path, recipe: Recipe) -> Iterator[Store]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     except OSError as error:
-        raise MupfxError("results cannot be written", where=str(path), found=str(error)) from error
+        raise _no_place(path, error) from error
     try:
         _lock(handle, path)
         lines = _whole_lines(handle, path)
+        if len(lines) == 1 and _is_header(lines[0]):  # nothing was trained: settings may change
+            os.ftruncate(handle, 0)
+            lines = []
         if not lines:
-            _write(handle, header(recipe))
+            _write(handle, header(recipe), path)
         yield Store(path, handle, _read(lines, path, recipe))
     finally:
         os.close(handle)
@@ -68,6 +75,14 @@ def header(recipe: Recipe) -> dict[str, Any]:
     """The first line."""
     settings = _settings(recipe)
     return {_FORMAT: _VERSION, "digest": _digest(settings), "recipe": settings}
+
+
+def _is_header(line: str) -> bool:
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(data, dict) and data.get(_FORMAT) == _VERSION
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
@@ -80,11 +95,18 @@ def _digest(settings: Mapping[str, Any]) -> str:
     return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _write(handle: int, data: Mapping[str, Any]) -> None:
+def _write(handle: int, data: Mapping[str, Any], path: Path) -> None:
     line = f"{json.dumps(data)}\n".encode()
-    while line:
-        line = line[os.write(handle, line) :]
-    os.fsync(handle)
+    try:
+        while line:
+            line = line[os.write(handle, line) :]
+        os.fsync(handle)
+    except OSError as error:
+        raise _no_place(path, error) from error
+
+
+def _no_place(path: Path, error: OSError) -> MupfxError:
+    return MupfxError("results cannot be written", where=str(path), found=str(error))
 
 
 def _whole_lines(handle: int, path: Path) -> list[str]:

@@ -24,8 +24,10 @@ from mupfx.passes.preflight import preflight
 from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import made_by, read_base
 from mupfx.pipeline.checking.returns import Made
+from mupfx.pipeline.checking.setups import spelled
 from mupfx.pipeline.checking.surroundings import seed_all
 from mupfx.pipeline.checking.target import Factory, Target, read_target
+from mupfx.pipeline.checking.trainable import guarded, require_plain
 from mupfx.pipeline.lowering import conversions, lower
 from mupfx.pipeline.planning import Request, make_plan
 from mupfx.pipeline.transfer.data import Call, Data, call_of, read, rounds
@@ -82,9 +84,12 @@ def task_of(factory: Factory, recipe: Recipe, trial: Trial) -> Task:
         convert(model, call_of(made, data), _request(base, table, drawn))
         optimizers = scaled(made, recipe, trial.lr)
     require_rate(made, factory, recipe)
+    for optimizer in optimizers:
+        require_plain(optimizer)
     seed_all(trial.seed)  # what follows draws alike however much was drawn before
     batches = chain.from_iterable(rounds(data.batches))
-    return Task(made.model, optimizers, made.schedulers, batches, data.loss, data.held_out)
+    loss = guarded(data.loss, recipe.target, spelled(trial.size))
+    return Task(made.model, optimizers, made.schedulers, batches, loss, data.held_out)
 
 
 def base_of(trial: Trial, recipe: Recipe, table: Parametrization) -> Size:

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from mupfx.core.transfer import Recipe, Run, Trial
-from mupfx.errors import TargetError
+from mupfx.errors import MupfxError, TargetError
+from mupfx.pipeline.checking.setups import spelled
 from mupfx.pipeline.checking.surroundings import untouched
-from mupfx.pipeline.checking.target import Factory
+from mupfx.pipeline.checking.target import Factory, raised
 from mupfx.pipeline.transfer.task import Task, task_of
 
 AfterStep = Callable[[], object]
@@ -26,15 +27,21 @@ def run_trial(
     """Train; random generators and settings of torch are left as they were.
 
     Raises:
-        TargetError: The target brings no data, or too little.
+        TargetError: The target brings no data, or too little, or its training raised something.
         MupfxError: Its model cannot be converted.
     """
     began = perf_counter()
-    with untouched():
-        torch.set_num_threads(1)  # many small trainings share the cores; sums round alike in all
-        task = task_of(factory, recipe, trial)
-        losses = _train(task, recipe, after_step)
-        loss = _final(task, recipe, losses)
+    try:
+        with untouched():
+            torch.set_num_threads(1)  # many small trainings share the cores; all round alike
+            task = task_of(factory, recipe, trial)
+            losses = _train(task, recipe, after_step)
+            loss = _final(task, recipe, losses)
+    except MupfxError:
+        raise
+    except Exception as error:
+        where = f"{spelled(trial.size)}, seed={trial.seed}, lr={trial.lr:g}"
+        raise raised(f"training `{recipe.target}`", error, where) from error
     start = losses[0] if isfinite(losses[0]) else None
     return Run(trial, loss, start, len(losses), perf_counter() - began)
 
