@@ -66,7 +66,8 @@ def check(  # noqa: PLR0913 - each is an answer that only the user can give
         inputs: Where the target brings no batch: specs as ``"int64[2,16]<100"``, or tensors.
         control: True to check the same without its conversion as well, which must fail; or what
             to check instead. None where the mode says.
-        fast: Widths 64 to 512, 3 seeds, and few more where something stays undecided.
+        fast: Widths 64 to 512, 3 seeds, and few more where something stays undecided. Models of
+            the smallest and the largest size are read, else one between them as well.
         full: More of each, and the control.
         static: Whether models are read.
         dynamic: Whether they are trained.
