@@ -1,7 +1,7 @@
 """``mupfx.check(fast=True)`` beside microsoft/mup's coordinate check, in turn in one process.
 
 A GPT of two layers at widths 64 to 512, three seeds and as many steps for both, AdamW, CPU. Ours is
-the whole check: models of three sizes are captured and read as well, and there is a verdict; theirs
+the whole check: models of two sizes are captured and read as well, and there is a verdict; theirs
 is ``get_coord_data`` alone, which writes down the mean of ``|x|`` behind every module, and takes a
 backward pass and a step after its last forward pass, too. One round warms up; then both take turns,
 and each round the other begins. Medians over rounds of wall and CPU seconds, and their ratios, are
