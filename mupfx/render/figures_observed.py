@@ -15,6 +15,7 @@ from mupfx.render.page.observed import Series, axis_of, lines_of, title_of
 from mupfx.render.svg import Point
 
 _COLUMNS = 3
+_LEGEND_COLUMNS = 2
 
 
 def observed_figure(rows: Sequence[Row], path: Path, only: Sequence[str] = ()) -> None:
@@ -42,7 +43,11 @@ def observed_figure(rows: Sequence[Row], path: Path, only: Sequence[str] = ()) -
     shown = {name: lines for name, lines in every.items() if lines}
     columns = min(_COLUMNS, len(shown))
     down = ceil(len(shown) / max(columns, 1))
-    figure = empty((3.8 * columns, 3.1 * down), "no quantity that was seen at several sizes", shown)
+    most = max(map(len, shown.values()), default=0)
+    height = 3.1 + 0.12 * ceil(most / _LEGEND_COLUMNS)
+    figure = empty(
+        (3.8 * columns, height * down), "no quantity that was seen at several sizes", shown
+    )
     panels = list(figure.subplots(down, columns, squeeze=False).flat)
     for panel, (name, lines) in zip(panels, shown.items(), strict=False):
         _panel(panel, lines, axis)
@@ -70,4 +75,5 @@ def _panel(panel: Any, lines: Mapping[Series, Sequence[tuple[Point, Point]]], ax
     panel.set_xlabel(axis)
     panel.grid(visible=True, linewidth=0.4, alpha=0.5)
     if len(lines) > 1:
-        panel.legend(fontsize=6)
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.22)}  # beside no line
+        panel.legend(fontsize=6, frameon=False, ncols=_LEGEND_COLUMNS, **below)

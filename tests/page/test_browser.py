@@ -242,3 +242,11 @@ def test_on_paper_it_is_black_on_white(browser: Any, address: str) -> None:
     assert found.page.locator("#rows > tbody").last.is_visible()
     found.context.close()
     assert found.wrong == []
+
+
+def test_heads_stand_over_their_numbers(opened: Opened) -> None:
+    found = opened.page.evaluate(
+        "[...document.querySelectorAll('#rows thead th.number button')]"
+        ".map(each => getComputedStyle(each).textAlign)"
+    )
+    assert set(found) == {"right"}

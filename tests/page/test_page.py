@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from markupsafe import Markup
 
 import mupfx
 from mupfx.core.observed import Exponent
+from mupfx.core.report import Size
+from mupfx.core.transfer import Curve, Run, Trial
 from mupfx.demo.gpt import example
 from mupfx.errors import MupfxError
 from mupfx.pipeline.reporting import Wanted, described
 from mupfx.render.page.coordinates import layers, overviews, relative
 from mupfx.render.page.facts import Facts
-from mupfx.render.page.page import contents, page
+from mupfx.render.page.page import _breaks, contents, page
+from mupfx.render.page.swept import _top
 from mupfx.tables.parametrizations import parametrization
 from tests.page.pages import (
     HOSTILE,
@@ -204,3 +208,19 @@ def test_a_sweep(whole: str) -> None:
     text = Tree(whole).text
     assert "standard (SP)" in text
     assert "drift of the best rate, tolerance 0.5 octaves" in text
+
+
+def test_a_loss_that_grows_hides_no_other() -> None:
+    found = sweep()
+    rates, seeds, sizes = (0.001, 0.002, 0.004), (0, 1), (Size(64), Size(128))
+    wild = Curve(rates, ((2.2, 2.3), (2.0, 2.1), (900.0, 1100.0)), seeds)
+    runs = (Run(Trial("sp", Size(64), 0, 0.004), 900.0, 2.5, 3, 1.0),)
+    found = replace(found, curves={**found.curves, "sp": dict.fromkeys(sizes, wild)}, runs=runs)
+    assert 2.25 < _top(found) < 3
+
+
+def test_numbers_stay_whole_and_names_may_break(whole: str) -> None:
+    assert _breaks("blocks.0.weight at -9.46 (+3.05)") == Markup(
+        "blocks.<wbr>0.<wbr>weight at -9.46 (+3.05)"
+    )
+    assert not re.search(r"[-+( ]\d+\.<wbr>\d", whole)

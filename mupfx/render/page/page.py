@@ -1,5 +1,6 @@
 """From facts to the text of the page."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -99,14 +100,25 @@ def _checked(facts: Facts, found: Sequence[Row]) -> Checked | None:
     return None if facts.check is None else checked(facts.check, facts.rules, roles)
 
 
+_NUMBER = re.compile(r"[-+(]*\d+\.\d+(e[-+]?\d+)?[,)]*")
+
+
 @cache
 def _environment() -> Environment:
     return environment("mupfx.render.page", _breaks)
 
 
 def _breaks(name: str) -> Markup:
-    """A name that may go on in the next line after a dot."""
-    return Markup(".<wbr>").join(dotted(name))
+    """A text whose names may go on in the next line after a dot; numbers stay whole.
+
+    >>> _breaks("blocks.0.weight by 0.5")
+    Markup('blocks.<wbr>0.<wbr>weight by 0.5')
+    """
+    return Markup(" ").join(map(_word, name.split(" ")))
+
+
+def _word(word: str) -> Markup:
+    return Markup(".<wbr>").join([word] if _NUMBER.fullmatch(word) else dotted(word))
 
 
 def _numbers(facts: Facts) -> tuple[tuple[str, str], ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
+from statistics import median
 
 from mupfx.core.report import Size
 from mupfx.core.transfer import SP, Curve, Optimum, Transfer
@@ -46,12 +47,14 @@ def _axis(sizes: Sequence[Size]) -> str:
 
 
 def _top(found: Transfer) -> float:
-    """The largest loss that is shown."""
+    """The largest loss that is shown; what is worse than at the start says no more than that."""
     means = [m for of in found.curves.values() for c in of.values() for m in c.means if m < inf]
     best = [o.loss for of in found.optima.values() for o in of.values() if isfinite(o.loss)]
     if not means or not best:
         return inf
-    span = max(max(best) - min(best), 0.05 * abs(min(best)), 0.3 * (max(means) - min(means)))
+    starts = [run.start for run in found.runs if run.start is not None]
+    worst = min(max(means), median(starts or means))
+    span = max(max(best) - min(best), 0.05 * abs(min(best)), 0.45 * (worst - min(means)))
     return max(best) + _ABOVE * span
 
 
