@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CyclicLR, LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from mupfx.core.report import Size
 from mupfx.core.run import Run
@@ -147,6 +147,22 @@ def test_schedulers_are_stepped() -> None:
     run = train(setup(model, optimizer, schedulers=schedulers), steps=4)
     assert [step["0.weight"] for step in run.rates] == pytest.approx([0.1, 0.05, 0.025])
     assert run.given["0.weight"] == 0.1
+
+
+@pytest.mark.parametrize("kind", [OneCycleLR, CyclicLR])
+def test_one_maximum_of_several_groups_is_said(kind: Any) -> None:
+    settings: Any = {"total_steps": 9} if kind is OneCycleLR else {"base_lr": 0.01}
+
+    def said(peak: float | list[float]) -> tuple[str, ...]:
+        model = net()
+        groups = [{"params": [p], "lr": 0.1 / (i + 1)} for i, p in enumerate(model.parameters())]
+        optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9)
+        made = kind(optimizer, max_lr=peak, **settings)
+        return train(setup(model, optimizer, schedulers=[made]), steps=2).pinned
+
+    (sentence,) = said(0.2)
+    assert sentence.startswith(f"{kind.__name__} sets the rate of all 3 groups by one maximum")
+    assert not said([0.2, 0.1, 0.05])
 
 
 def test_several_optimizers() -> None:

@@ -105,7 +105,8 @@ def pinned(schedulers: Sequence[Any]) -> Iterator[str]:
     """Schedulers whose one maximum has replaced the rates of all groups."""
     for scheduler in schedulers:
         groups = getattr(getattr(scheduler, "optimizer", None), "param_groups", ())
-        peaks = [float(group["max_lr"]) for group in groups if "max_lr" in group]
+        kept = [group["max_lr"] for group in groups if "max_lr" in group]
+        peaks = [float(rate) for rate in kept or getattr(scheduler, "max_lrs", [])]
         if len(peaks) > 1 and max(peaks) == min(peaks):
             yield (
                 f"{type(scheduler).__name__} sets the rate of all {len(peaks)} groups by one "
