@@ -95,7 +95,7 @@ def correct_feature_speed_(  # noqa: PLR0913 - each is an answer that only the u
     target: float = 1.0,
     share: float = 1.0,
     family: str = "sgd",
-    rounds: int = 4,
+    rounds: int = 6,
     tolerance: float = 0.02,
 ) -> Correction:
     """Set a model's output scale and learning rates from its own angles and gradients.
@@ -116,10 +116,12 @@ def correct_feature_speed_(  # noqa: PLR0913 - each is an answer that only the u
         tolerance: How near to the target is near enough.
 
     Returns:
-        What was measured before and after, and ``groups(model)`` for the optimizer.
+        What was measured before and after, whether the target was reached (else there is a
+        ``MupfxWarning``), and ``groups(model)`` for the optimizer.
 
     Raises:
-        ObserveError: There is no readout of its own to scale, or nothing to learn.
+        ObserveError: There is no readout of its own to scale, or nothing to learn, or features
+            move alike at every scale; the model is as it was.
         CaptureError: The model cannot be run as a graph.
 
     >>> import torch

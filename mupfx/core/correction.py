@@ -46,6 +46,8 @@ class Correction:
     """Its parameters."""
     rounds: tuple[Measured, ...]
     """The model as it was first, and after every rescaling."""
+    reached: bool
+    """Whether the last is within the tolerance."""
 
     @property
     def before(self) -> Measured:

@@ -1,6 +1,9 @@
 """Feature-speed correction: it reaches its target, and touches nothing but the readout."""
 
+import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -75,6 +78,57 @@ def test_a_converted_model_keeps_its_plan() -> None:
     assert mupfx.plan(model) == before
 
 
+def scored(model: nn.Module, x: Tensor) -> Tensor:
+    classes = torch.arange(len(x)) % 2
+    return nn.functional.cross_entropy(model(x), classes)
+
+
+def test_losses_that_the_scale_changes_slowly_are_corrected_too() -> None:
+    """S falls by less than 1 / readout where the loss itself falls with it."""
+    model = net(depth=1)
+    with torch.no_grad():
+        model[-1].weight.div_(16)
+    done = mupfx.correct_feature_speed_(model, X, scored)
+    assert done.reached
+    assert done.after.sensitivity == pytest.approx(1, rel=0.02)
+    assert len(done.rounds) <= 6
+
+
+def test_a_target_that_was_not_reached_is_warned_of() -> None:
+    with pytest.warns(mupfx.MupfxWarning, match="after 1 rescalings, not 20: try more rounds"):
+        done = mupfx.correct_feature_speed_(net(), X, scored, target=20.0, rounds=1)
+    assert not done.reached
+
+
+def test_random_numbers_are_left_alone_and_alike_in_every_round() -> None:
+    model = net()
+    model.insert(2, nn.Dropout(0.3))
+    before = torch.random.get_rng_state()
+    done = mupfx.correct_feature_speed_(model, X, loss)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    again = mupfx.correct_feature_speed_(model, X, loss)
+    assert again.before.sensitivity == pytest.approx(done.after.sensitivity, rel=1e-9)
+
+
+def test_what_fails_in_a_later_round_leaves_the_readout_as_it_was() -> None:
+    def squares(model: nn.Module, x: Tensor) -> Tensor:
+        found: Tensor = model(x).pow(2).mean()
+        return found
+
+    calls = []
+
+    def failing(model: nn.Module, x: Tensor) -> Tensor:
+        calls.append(x)
+        return loss(model, x) if len(calls) < 3 else squares(model, x).log()
+
+    for wrong in (squares, failing):
+        model = net()
+        held = {name: value.clone() for name, value in model.state_dict().items()}
+        with pytest.raises(MupfxError):
+            mupfx.correct_feature_speed_(model, X, wrong)
+        assert all(torch.equal(value, held[n]) for n, value in model.state_dict().items())
+
+
 class Tied(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -101,6 +155,16 @@ the readout's weight is used elsewhere, too: its scale is not the output's
 learning rates of `lion` are not known
   expected: sgd or adam\
 """)
+    squares: Any = lambda model, x: model(x).pow(2).mean()  # noqa: E731
+    assert said(lambda: mupfx.correct_feature_speed_(net(), X, squares)).startswith(
+        "how much features move as the loss falls hardly depends on the readout's scale"
+    )
+    for given in ({"target": math.nan}, {"share": 0.0}, {"rounds": -1}, {"tolerance": -1.0}):
+        call = partial(mupfx.correct_feature_speed_, net(), X, loss, **given)
+        assert "less than 0" in said(call) or "larger than 0" in said(call)
+    assert said(lambda: mupfx.correct_feature_speed_(net(), X, lambda m, x: m(x))).startswith(
+        "the loss of `Sequential` is no number"
+    )
     nothing = nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 1)).double()
     for parameter in nothing.parameters():
         nn.init.zeros_(parameter)

@@ -5,13 +5,15 @@ start, until it fits::
 
     eta_k = share * loss / (P |g_k|^2)                 each of P tensors takes as much of the loss
     S     = (|df| / |f|) / (|d loss| / loss)           how much features move as the loss falls
-    readout *= S / target                              S is as large as 1 / readout
+    readout *= S / target                              S falls as 1 / readout, or as was measured
 
 ``df`` of the last features is a derivative along the step, so that nothing is really moved.
 """
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf, log
 from typing import Any
 
 import torch
@@ -19,11 +21,12 @@ from torch import Tensor, nn
 
 from mupfx.core.correction import Correction, LayerSpeed, Measured
 from mupfx.core.setup import Loss
-from mupfx.errors import ObserveError
+from mupfx.errors import MupfxWarning, ObserveError
 from mupfx.observables import feature_speed
 from mupfx.observables.feature_speed import Kept, Speed, Step
 from mupfx.observables.graph import ModelGraph, first_names
 from mupfx.observables.running import RandomState, values_of
+from mupfx.pipeline.checking.trainable import guarded
 from mupfx.pipeline.checking.watching import first_call
 from mupfx.pipeline.observing.graphs import Call, graph_of
 from mupfx.pipeline.observing.training import stand_in
@@ -33,6 +36,10 @@ SHARES = {
     "adam": lambda gradient: gradient.double().abs().sum(),
 }
 """What a step of rate 1 takes from the loss, to first order, by the family of the optimizer."""
+FINE = 0.01
+"""Of the logarithm of the scale: steps in which rounding counts."""
+LEAST, MOST = 0.1, 4.0
+"""Powers of 1 / readout that S may fall as."""
 WAYS = {"sgd": lambda gradient: gradient, "adam": torch.sign}
 """What a step of rate 1 subtracts: of Adam, the first."""
 
@@ -45,7 +52,7 @@ class Correcting:
     share: float = 1.0
     """Of the loss that one step takes, to first order."""
     family: str = "sgd"
-    rounds: int = 4
+    rounds: int = 6
     tolerance: float = 0.02
 
 
@@ -53,34 +60,92 @@ def correct_(model: nn.Module, batch: Any, loss: Loss, asked: Correcting) -> Cor
     """Rescale the readout in place, and find learning rates.
 
     Raises:
-        ObserveError: There is no readout of its own to scale, or nothing to learn.
+        ObserveError: There is no readout of its own to scale, or nothing to learn, or no scale
+            at which it fits; the model is as it was.
     """
-    _require(asked)
-    found = first_call(model, batch, loss)
+    _require(model, asked)
+    name = type(model).__name__
+    loss = guarded(loss, name)
+    with torch.random.fork_rng():
+        found = first_call(model, batch, loss)
     if found is None:
         raise ObserveError("the loss never calls the model itself, so there is nothing to measure")
     graph = graph_of(model, Call(*found))
     readout = _readout(model, graph)
-    rounds = [_measure(model, graph, batch, loss, asked)]
-    scale = 1.0
-    while len(rounds) <= asked.rounds and not _fits(rounds[-1], asked):
-        factor = rounds[-1].sensitivity / asked.target
+    random = RandomState.now()
+
+    def measured() -> Measured:
+        random.restore()  # the same draws in every round
+        return _measure(model, graph, batch, loss, asked)
+
+    with torch.random.fork_rng():
+        scales, rounds = _rescale(readout, measured, asked)
+    reached = _fits(rounds[-1], asked)
+    if asked.rounds and not reached:
+        said = f"{rounds[-1].sensitivity:.4g} after {len(rounds) - 1} rescalings"
+        said = f"the feature speed of {name} is {said}, not {asked.target:g}: try more rounds"
+        warnings.warn(said, MupfxWarning, stacklevel=3)
+    return Correction(asked.target, scales[-1], tuple(readout), tuple(rounds), reached)
+
+
+def _rescale(
+    readout: Mapping[str, nn.Parameter], measured: Callable[[], Measured], asked: Correcting
+) -> tuple[list[float], list[Measured]]:
+    """Scales of the readout that were tried, and what was measured at each.
+
+    Raises:
+        ObserveError: Scales change nothing; the readout is as it was.
+    """
+    before = {name: p.detach().clone() for name, p in readout.items()}
+    scales, rounds = [1.0], [measured()]
+    try:
+        while len(rounds) <= asked.rounds and not _fits(rounds[-1], asked):
+            scales.append(_next(scales, rounds, asked))
+            with torch.no_grad():
+                for name, parameter in readout.items():
+                    parameter.copy_(before[name] * scales[-1])
+            rounds.append(measured())
+    except BaseException:
         with torch.no_grad():
-            for parameter in readout.values():
-                parameter.mul_(factor)
-        scale *= factor
-        rounds.append(_measure(model, graph, batch, loss, asked))
-    return Correction(asked.target, scale, tuple(readout), tuple(rounds))
+            for name, parameter in readout.items():
+                parameter.copy_(before[name])
+        raise
+    return scales, rounds
 
 
-def _require(asked: Correcting) -> None:
+def _next(scales: Sequence[float], rounds: Sequence[Measured], asked: Correcting) -> float:
+    """The scale at which S should fit: it falls as a power of it, as measured or else the first.
+
+    Raises:
+        ObserveError: S does not fall.
+    """
+    now, power = rounds[-1].sensitivity, 1.0
+    moved = abs(log(scales[-1] / scales[-2])) if len(rounds) > 1 else 0.0
+    if moved > FINE:
+        before = rounds[-2].sensitivity
+        power = log(before / now) / log(scales[-1] / scales[-2])
+        if power < LEAST:
+            raise ObserveError(
+                "how much features move as the loss falls hardly depends on the readout's scale",
+                expected="S to fall as the readout grows",
+                found=f"S = {before:.3g}, and {now:.3g} at {scales[-1] / scales[-2]:.3g} times it",
+                hint="has the loss a target, other than zero? is there a norm after the readout?",
+            )
+    return float(scales[-1] * (now / asked.target) ** (1 / min(power, MOST)))
+
+
+def _require(model: object, asked: Correcting) -> None:
+    if not isinstance(model, nn.Module):
+        raise ObserveError("there is no model to correct", found=type(model).__name__)
     if asked.family not in SHARES:
         raise ObserveError(
             f"learning rates of `{asked.family}` are not known",
             expected=" or ".join(SHARES),
         )
-    if asked.target <= 0 or asked.share <= 0:
+    if not (0 < asked.target < inf and 0 < asked.share < inf):
         raise ObserveError("target and share are larger than 0")
+    if asked.rounds < 0 or not asked.tolerance >= 0:
+        raise ObserveError("rounds and tolerance are not less than 0")
 
 
 def _fits(measured: Measured, asked: Correcting) -> bool:
