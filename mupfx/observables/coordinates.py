@@ -21,7 +21,7 @@ from torch import Tensor, fx
 from mupfx.core.ops import packet
 from mupfx.observables.graph import Kind, ModelGraph, Turn
 from mupfx.observables.running import Inputs, Values, first_tensor
-from mupfx.observables.sketch import absolute, length, of_rows, per_entry, sample, stride
+from mupfx.observables.sketch import absolute, length, of_rows, per_entry, sample, spaced
 
 aten = torch.ops.aten
 ROWS = 64
@@ -82,10 +82,12 @@ class Coordinates:
 
     def see(self, node: fx.Node, value: Any, inputs: Inputs) -> None:
         """Take the statistics of one value."""
-        if self.moved and node in self.of_start and node not in self.shadows:
-            self.shadows[node] = self._shadow(self.of_start[node], inputs)
         shown, mixes = node in self.shown, self.moved and node in self.mixing
-        tensor = first_tensor(value) if shown or mixes else None
+        if not shown and not mixes:
+            if self.moved and node in self.of_start and node not in self.shadows:
+                self.shadows[node] = self._shadow(self.of_start[node], inputs)
+            return
+        tensor = first_tensor(value)
         if tensor is None:
             return
         tensor = tensor.detach()
@@ -185,12 +187,12 @@ def _sampled(node: fx.Node, args: list[Any], value: Tensor) -> tuple[list[Any], 
 
 def _by_rows(args: list[Any], value: Tensor, place: int) -> tuple[list[Any], Tensor]:
     x = args[place]
-    x = x.reshape(-1) if place else x.reshape(-1, x.shape[-1])
-    if len(x) <= ROWS:
+    width = 1 if place else x.shape[-1]
+    if x.numel() <= ROWS * width:
         return args, value
-    every = stride(len(x), ROWS)
-    args[place] = x[::every]
-    return args, value.reshape(-1, value.shape[-1])[::every]
+    rows = spaced(x, width, ROWS)
+    args[place] = rows.view(-1) if place else rows
+    return args, spaced(value, value.shape[-1], ROWS)
 
 
 def _calls(node: fx.Node) -> bool:

@@ -55,7 +55,7 @@ class Run:
             node = turn.node
             if node.op == "output":
                 return turn.operands(env.__getitem__)[0][0]
-            if watch is not None:
+            if turn.writes or self.before:
                 self.before = {n: env[n].detach().clone() for n in turn.writes}
             made = self._made(turn, arguments)
             if watch is not None:

@@ -18,11 +18,24 @@ WIDE = (torch.float32, torch.float64)
 
 def sample(value: Tensor) -> Tensor:
     """At most ``ENTRIES`` entries, as a copy; the same ones of all tensors of one shape."""
-    flat = value.detach().reshape(-1)
-    beside = BESIDE if len(flat) % BESIDE == 0 else 1
-    rows = flat.view(-1, beside)
-    chosen = rows[:: stride(len(rows), ENTRIES // beside)]
-    return chosen.clone(memory_format=torch.contiguous_format).view(-1).to(_wide(value))
+    beside = BESIDE if value.numel() % BESIDE == 0 else 1
+    chosen = spaced(value.detach(), beside, ENTRIES // beside)
+    copy = chosen.clone(memory_format=torch.contiguous_format).view(-1)
+    return copy if copy.dtype in WIDE else copy.float()
+
+
+def spaced(value: Tensor, width: int, most: int) -> Tensor:
+    """At most so many rows of a width, of a tensor that is rows one after the other; a view.
+
+    >>> spaced(torch.arange(12.0), 2, 4)
+    tensor([[0., 1.],
+            [10., 11.]])
+    """
+    rows = value.numel() // width
+    every = stride(rows, most)
+    if value.is_contiguous():  # one call instead of two
+        return value.as_strided((-(-rows // every), width), (every * width, 1))
+    return value.reshape(-1, width)[::every]
 
 
 @cache
