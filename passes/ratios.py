@@ -144,6 +144,15 @@ def _with_wholes(axes: Axes, ratios: Mapping[str, Fraction]) -> dict[str, Fracti
     return found
 
 
+def in_the_limit(axes: Axes, ratios: Ratios) -> Ratios:
+    """Of ever wider models, in which finite parts of a concatenation no longer count."""
+    limits = dict(ratios.classes)
+    for c in axes.classes.values():
+        if c.name in limits and c.parts and _length(axes, c.parts) == c.size:
+            limits[c.name] = max(Ratios(limits).of_axis(part) for part in c.parts)
+    return Ratios(limits, ratios.depth, ratios.findings)
+
+
 def _length(axes: Axes, parts: Sequence[Axis]) -> int:
     return sum(prod(axes.classes[c].size for c in part) for part in parts)
 

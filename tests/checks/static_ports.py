@@ -177,3 +177,34 @@ def reader(  # noqa: PLR0913 - exponents
     tokens = torch.randint(0, 32, (2, 12))
     made = torch.optim.AdamW(groups, **{"lr": 1e-2, "weight_decay": 0.0, **settings})
     return model, made, (tokens, torch.randint(0, 32, (2, 12)))
+
+
+class Joined(nn.Module):
+    """What a layer makes, beside the input once more."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.a, self.c = nn.Linear(12, width), nn.Linear(width, 10)
+        self.b = nn.Linear(width + 12, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = torch.cat([functional.relu(self.a(x)), x], -1)
+        out: Tensor = self.c(functional.relu(self.b(seen)))
+        return out
+
+
+def joined(
+    width: int, *, counted: int = 12, second: float = -1, init: float = 0, decay: float = 0.1
+) -> Made:
+    """Table 3 with AdamW, where of the finite part of a fan-in so much is counted."""
+    grown, fan_in = width / BASE, (width + counted) / (BASE + counted)
+    model = Joined(width)
+    with torch.no_grad():
+        model.c.weight.mul_(grown**-0.5)
+        model.b.weight.mul_(grown**init)
+    powers = {"b.weight": fan_in**-1 * grown ** (second + 1), "c.weight": 1 / grown}
+    groups = [
+        {"params": [p], "lr": 1e-2 * powers.get(n, 1), "weight_decay": decay / powers.get(n, 1)}
+        for n, p in model.named_parameters()
+    ]
+    return model, torch.optim.AdamW(groups), (torch.randn(8, 12), torch.randint(0, 10, (8,)))

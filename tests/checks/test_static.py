@@ -16,7 +16,7 @@ from mupfx.core.setup import Setup
 from mupfx.core.vocabulary import Role
 from mupfx.pipeline.checking.static import static_evidence
 from mupfx.tables.parametrizations import parametrization
-from tests.checks.static_ports import Made, loss, net, reader, setups
+from tests.checks.static_ports import Made, joined, loss, net, reader, setups
 
 SGD = partial(net, optimizer=torch.optim.SGD, first=1, second=0, biases=1)
 TABLE8 = partial(net, init={"c": 0.5}, factor=-1, last=0)
@@ -49,6 +49,8 @@ def errors(
         pytest.param(partial(WIDE, queries=-0.5), id="the factor is in the queries"),
         pytest.param(partial(GPT, tied=True, logits=-1), id="tied, with its factor"),
         pytest.param(partial(GPT, tied=True, logits=-1, bias=True), id="tied, beside a bias"),
+        pytest.param(joined, id="a finite part of a fan-in counts"),
+        pytest.param(partial(joined, counted=0), id="it does not"),
     ],
 )
 def test_right(make: Callable[..., Made]) -> None:
@@ -74,6 +76,10 @@ def test_right(make: Callable[..., Made]) -> None:
         (partial(GPT, tied=True), "MUP007", "table.weight"),
         (partial(GPT, tied=True, bias=True), "MUP007", "table.weight"),
         (TIED_BIAS, "MUP006", "out.bias"),
+        (partial(joined, second=0), "MUP002", "b.weight"),
+        (partial(joined, counted=0, second=-0.5), "MUP002", "b.weight"),
+        (partial(joined, counted=0, second=-2), "MUP002", "b.weight"),
+        (partial(joined, init=0.5), "MUP001", "b.weight"),
         (partial(GPT, rates={"blocks.1.down.weight": 1}), "MUP002", "blocks.1.down.weight"),
         (partial(GPT, rates={"norm.weight": -1}), "MUP006", "norm.weight"),
     ],

@@ -12,6 +12,7 @@ from mupfx.core.setup import Setup
 from mupfx.passes.assign import assign
 from mupfx.passes.multipliers import unhooked
 from mupfx.passes.preflight import preflight
+from mupfx.passes.ratios import in_the_limit
 from mupfx.passes.scalars import Scales, find_scales
 from mupfx.pipeline.analysis import Options, run_analysis
 from mupfx.pipeline.bases import Given
@@ -31,6 +32,8 @@ class Analysed:
     analysis: Analysis
     rows: Mapping[str, ParameterPlan]
     """What the table gives every parameter."""
+    wide: Mapping[str, ParameterPlan]
+    """The same where finite parts of concatenations do not count: ``width + 3`` as ``width``."""
     sites: tuple[Wanted, ...]
     scales: Scales
     base_names: Mapping[str, str]
@@ -63,7 +66,9 @@ def analyse(  # noqa: PLR0913, PLR0917 - two setups, and how they are looked at
         )
     fitting = table_for(analysis, table)
     ratios = analysis.ratios or Ratios({})
-    rows = assign(analysis.roles, ratios, fitting, {}, branches_of(analysis, ratios, fitting))
+    rows = _rows(analysis, ratios, fitting)
+    limits = in_the_limit(analysis.axes, ratios)
+    wide = rows if limits == ratios else _rows(analysis, limits, fitting)
     mine, theirs = multipliers(setup.model), multipliers(base.model)
     sites = tuple(
         replace(wanted, hook=over(mine, theirs, wanted.site.name))
@@ -71,7 +76,14 @@ def analyse(  # noqa: PLR0913, PLR0917 - two setups, and how they are looked at
     )
     scales = find_scales(analysis.program, analysis.twins, [w.as_expected() for w in sites])
     ratio = setup.size.along(axis) / base.size.along(axis)
-    return Analysed(setup.size, ratio, analysis, rows, sites, scales, dict(_names(analysis, base)))
+    names = dict(_names(analysis, base))
+    return Analysed(setup.size, ratio, analysis, rows, wide, sites, scales, names)
+
+
+def _rows(
+    analysis: Analysis, ratios: Ratios, table: Parametrization
+) -> Mapping[str, ParameterPlan]:
+    return assign(analysis.roles, ratios, table, {}, branches_of(analysis, ratios, table))
 
 
 def _names(analysis: Analysis, base: Setup) -> Iterator[tuple[str, str]]:

@@ -47,19 +47,50 @@ def numbers_of(subject: Subject, name: str) -> Numbers:
     for quantity, key in KEYS.items():
         stored[quantity] = tuple(number(e.settings, key) if e else None for e in entries)
     found = error(subject.ratios, [s.error if s else 0.0 for s in spreads])
-    expected = {q: exponent(subject.ratios, _expected(subject, names, entries, q)) for q in stored}
+    expected = _by_the_table(subject, names, entries, stored)
     if not subject.judged(name):
         expected = dict.fromkeys(expected)
     return Numbers(entries[-1], stored, expected, {INIT: found})
 
 
+def _by_the_table(
+    subject: Subject,
+    names: Sequence[str | None],
+    entries: Sequence[Entry | None],
+    stored: Mapping[str, Sequence[float | None]],
+) -> dict[str, float | None]:
+    """What was meant: of ``width + 3`` all may count, or the width alone."""
+    given = (subject, names, entries)
+    found = {q: exponent(subject.ratios, _expected(*given, q)) for q in stored}
+    if all(a.wide is a.rows for a in subject.found):
+        return found
+    wide = {q: exponent(subject.ratios, _expected(*given, q, wide=True)) for q in stored}
+    meant = {
+        q: _is_nearer(exponent(subject.ratios, stored[q]), wide[q], found[q]) for q in (INIT, RATE)
+    }
+    return {q: wide[q] if meant[INIT if q == INIT else RATE] else found[q] for q in stored}
+
+
+def _is_nearer(written: float | None, one: float | None, other: float | None) -> bool:
+    """Whether a number is nearer to one exponent than to another, but for a gauge or a fault."""
+    if written is None or one is None or other is None:
+        return False
+    off = [abs(2 * (written - each) - round(2 * (written - each))) for each in (one, other)]
+    return off[0] < off[1]
+
+
 def _expected(
-    subject: Subject, names: Sequence[str | None], entries: Sequence[Entry | None], quantity: str
+    subject: Subject,
+    names: Sequence[str | None],
+    entries: Sequence[Entry | None],
+    quantity: str,
+    *,
+    wide: bool = False,
 ) -> list[float | None]:
     """What the table makes of a number at every size, in the canonical gauge."""
     found: list[float | None] = [1.0]
     for analysed, name, entry in zip(subject.found, names[1:], entries[1:], strict=True):
-        row = analysed.rows.get(name or "")
+        row = (analysed.wide if wide else analysed.rows).get(name or "")
         found.append(None if row is None else _of_row(row, entry, quantity, subject.table))
     return found
 
