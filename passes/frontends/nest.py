@@ -18,10 +18,16 @@ PLAIN = (type(None), bool, int, float, complex, str, torch.dtype, torch.device)
 
 
 class Nest:
-    """Takes values apart; ``leaves`` are the tensors found so far."""
+    """Takes values apart; ``leaves`` are the tensors found so far.
 
-    def __init__(self, what: str) -> None:
+    Args:
+        what: The value, in words.
+        whole: Refuse what cannot be put together again; else None stands for it.
+    """
+
+    def __init__(self, what: str, *, whole: bool = True) -> None:
         self.what = what
+        self.whole = whole
         self.leaves: list[Any] = []
         self.paths: list[str] = []
 
@@ -46,6 +52,8 @@ class Nest:
     def _opaque(self, value: object, path: str) -> Any:
         if not tensors(value):
             return value
+        if not self.whole and path:
+            return None
         raise LoweringError(
             f"a {type(value).__name__} in {self.what} is nothing that a graph can take or make",
             where=path,

@@ -49,8 +49,11 @@ class Seen:
 class Leaves(nn.Module):
     """The user's model, called with the tensors of its arguments, giving those of its result."""
 
-    def __init__(self, model: nn.Module, arguments: Sequence[Argument]) -> None:
+    def __init__(
+        self, model: nn.Module, arguments: Sequence[Argument], *, whole: bool = True
+    ) -> None:
         super().__init__()
+        self.whole = whole
         self.model = model
         self.arguments = arguments
         self.training = model.training
@@ -59,7 +62,7 @@ class Leaves(nn.Module):
     def forward(self, *leaves: torch.Tensor) -> list[Any]:
         """Tensors of the model's output, in order."""
         args, kwargs = call_of(self.model, self.arguments, leaves)
-        nest = Nest("the output")
+        nest = Nest("the output", whole=self.whole)
         self.seen.output = nest.take(self.model(*args, **kwargs), "")
         return nest.leaves
 
@@ -110,6 +113,7 @@ def runnable(
     kwargs: Mapping[str, Any],
     *,
     ways: Sequence[str] = tuple(WAYS),
+    whole: bool = True,
 ) -> Runnable:
     """The graph of a model in the mode that it is in, as open in its sizes as it can be.
 
@@ -118,12 +122,13 @@ def runnable(
         args: Positional example inputs.
         kwargs: Keyword example inputs.
         ways: Which axes of inputs to leave open, by the notes of ``WAYS``; the first that works.
+        whole: Refuse parts of the output that a graph cannot make (a cache); else they are None.
 
     Raises:
         LoweringError: Inputs or outputs are of a kind that a graph cannot have.
     """
     taken = taken_apart(model, args, kwargs)
-    flat = Leaves(model, taken.arguments)
+    flat = Leaves(model, taken.arguments, whole=whole)
     refused = ""
     for what in ways:
         try:

@@ -87,7 +87,7 @@ def test_losses_that_the_scale_changes_slowly_are_corrected_too() -> None:
     """S falls by less than 1 / readout where the loss itself falls with it."""
     model = net(depth=1)
     with torch.no_grad():
-        model[-1].weight.div_(16)
+        list(model.parameters())[-2].div_(16)
     done = mupfx.correct_feature_speed_(model, X, scored)
     assert done.reached
     assert done.after.sensitivity == pytest.approx(1, rel=0.02)

@@ -208,3 +208,28 @@ one model has one width
 the loss never calls the model itself, so there is nothing to observe
   hint: call the model in the loss: loss = lambda model, batch: f(model(batch))\
 """)
+
+
+class Cache:
+    """What no graph can make."""
+
+    def __init__(self, keys: torch.Tensor) -> None:
+        self.keys = keys
+
+
+class GivesCache(nn.Module):
+    """Scores, and beside them a cache, as causal models of libraries do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys, self.scores = nn.Linear(4, 8), nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> dict[str, Any]:
+        keys = self.keys(x).tanh()
+        return {"scores": self.scores(keys), "cache": Cache(keys)}
+
+
+def test_a_cache_beside_the_output_is_left_out() -> None:
+    seen = mupfx.observe(GivesCache(), X, lambda m, b: m(b)["scores"].pow(2).mean(), steps=1)
+    assert {row.op for row in seen.where(quantity="rms").rows} == {"linear", "tanh", "linear_1"}
+    assert "angle_cosine" in seen.quantities

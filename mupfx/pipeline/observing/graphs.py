@@ -62,7 +62,7 @@ def graph_of(model: nn.Module, call: Call) -> ModelGraph:
     analysis = run_analysis(model, call.args, call.kwargs, None, Options())
     try:
         with as_it_was(model), unwritten():
-            mine = runnable(model, call.args, call.kwargs, ways=(SIZES,))
+            mine = runnable(model, call.args, call.kwargs, ways=(SIZES,), whole=False)
     except MupfxError:
         raise
     except Exception as error:
