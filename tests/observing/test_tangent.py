@@ -110,3 +110,20 @@ def test_the_differential_is_relative_to_the_kernel_of_its_own_outputs() -> None
         parts.append(RATE * (sides[0] - sides[1]) / (2 * step) @ start.T)
     wanted = size(torch.stack(parts)) / size(RATE * start @ start.T)
     assert found.value == pytest.approx(wanted, rel=1e-6)
+
+
+def test_what_a_loss_trains_of_its_own_is_no_part_of_it() -> None:
+    x, scale = (
+        torch.randn(3, 2, dtype=torch.float64),
+        nn.Parameter(torch.ones((), dtype=torch.double)),
+    )
+    seen = mupfx.observe(
+        net(),
+        x,
+        lambda m, b: (m(b) * scale - 1).pow(2).mean(),
+        what="ntk",
+        steps=[0],
+        optimizer=lambda m: torch.optim.SGD([*m.parameters(), scale], lr=RATE),
+    )
+    (found,) = seen.where(quantity="ntk").rows
+    assert found.value == pytest.approx(size(kernel(net(), x)), rel=1e-12)

@@ -141,7 +141,8 @@ class Recorder:
         by_id = {id(p): n for n, p in self.model.named_parameters()}
         for optimizer in self.setup.optimizers:
             for group in optimizer.param_groups:
-                rates |= {by_id[id(p)]: float(group["lr"]) for p in group["params"]}
+                mine = [by_id[id(p)] for p in group["params"] if id(p) in by_id]
+                rates |= dict.fromkeys(mine, float(group["lr"]))  # a loss may have its own, too
         return Moment(self.graph, values_of(self.model), self.names, rates, called, random)
 
     def _kernel(self, step: int, moment: Moment) -> None:
