@@ -250,3 +250,22 @@ def test_heads_stand_over_their_numbers(opened: Opened) -> None:
         ".map(each => getComputedStyle(each).textAlign)"
     )
     assert set(found) == {"right"}
+
+
+def test_on_paper_a_check_stands_beside_its_control_and_tables_fit(
+    browser: Any, address: str
+) -> None:
+    found = Opened(browser, address, viewport={"width": 718, "height": 1000})
+    found.page.emulate_media(media="print")
+    tops = found.page.evaluate(
+        "[...document.querySelectorAll('.plots.wide')].filter(each => each.children.length > 1)"
+        ".map(each => [...each.children].map(figure => figure.offsetTop))"
+    )
+    ends = found.page.evaluate(
+        "[...document.querySelectorAll('table')].map(each => each.getBoundingClientRect().right)"
+    )
+    found.context.close()
+    assert tops
+    assert all(first == second for first, second, *_ in tops)
+    assert max(ends) <= 718
+    assert found.wrong == []
