@@ -231,7 +231,7 @@ def test_an_optimizer_that_is_none() -> None:
 def test_a_key_that_is_misspelt() -> None:
     assert unreadable({"model": net(8), "optimiser": None}) == snapshot("""\
 `f` returned a dict with `optimiser`
-  expected: model, optimizer, batch, loss, scheduler
+  expected: model, optimizer, batch, loss, scheduler, batches, held_out
   hint: did you mean `optimizer`?\
 """)
 

@@ -118,6 +118,9 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
     "no seeds": ({"seeds": 0}, "nothing is observed without a seed"),
     "a width of zero": ({"widths": (0, 8)}, "widths are whole numbers from 1 on"),
     "a width as text": ({"widths": ("8", 16)}, "widths are whole numbers from 1 on"),
+    "another name of width": (
+        {"widths": (), "depths": (1, 2)}, "`lambda` takes no `depth`",
+    ),
     "half a step": ({"steps": 2.5}, "steps are whole numbers from 0 on"),
     "no steps": ({"steps": []}, "there is no step to look at"),
     "a step before the first": ({"seldom": [-1]}, "steps are whole numbers from 0 on"),
@@ -148,6 +151,7 @@ def test_what_is_refused(wrong: str) -> None:
     given = {**plain, "batch": X, **given}
     found = said(lambda: mupfx.observe(lambda width: nn.Linear(4, width), **given))
     assert found.splitlines()[0] == text
+    assert "_arg" not in found  # an option of checks
 
 
 def test_sizes_and_seeds_are_taken_once() -> None:

@@ -13,13 +13,14 @@ from torch.optim import Optimizer
 
 from mupfx.core.setup import Loss
 from mupfx.errors import TargetError, did_you_mean
-from mupfx.pipeline.checking.streams import one_batch
+from mupfx.pipeline.checking.streams import HELD_OUT, STREAM, one_batch
 
 FORMS = (
     "model, (model, optimizer), (model, optimizer, batch, loss), (model, args[, kwargs]), or a"
     " dict with `model` and any of `optimizer`, `batch` with `loss`, `scheduler`"
 )
 _KEYS = ("model", "optimizer", "batch", "loss", "scheduler")
+_KNOWN = (*_KEYS, STREAM, HELD_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ def _of_mapping(made: Mapping[Any, Any], name: str) -> Made:
         if key not in _KEYS:
             raise TargetError(
                 f"`{name}` returned a dict with `{key}`",
-                expected=", ".join(_KEYS),
-                hint=did_you_mean(str(key), _KEYS, most=1),
+                expected=", ".join(_KNOWN),
+                hint=did_you_mean(str(key), _KNOWN, most=1),
             )
     if ("batch" in made) != ("loss" in made):
         there, other = ("batch", "loss") if "batch" in made else ("loss", "batch")

@@ -10,7 +10,7 @@ from typing import Any
 
 from mupfx.errors import TargetError
 
-_STREAM, _HELD_OUT = "batches", "held_out"
+STREAM, HELD_OUT = "batches", "held_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ def one_batch(made: Mapping[Any, Any], name: str) -> Stream:
     Raises:
         TargetError: There are none, or they are none.
     """
-    rest = {key: value for key, value in made.items() if key not in {_STREAM, _HELD_OUT}}
-    held_out, batches = made.get(_HELD_OUT), made.get(_STREAM)
+    rest = {key: value for key, value in made.items() if key not in {STREAM, HELD_OUT}}
+    held_out, batches = made.get(HELD_OUT), made.get(STREAM)
     if batches is None:
         return Stream(rest, None, held_out)
     first, every = _peeked(batches, name)
@@ -48,4 +48,4 @@ def _peeked(batches: object, name: str) -> tuple[Any, Iterable[Any]]:
         )
     for first in batches:
         return first, chain((first,), batches) if isinstance(batches, Iterator) else batches
-    raise TargetError(f"`{name}` returned no batch at all", where=_STREAM)
+    raise TargetError(f"`{name}` returned no batch at all", where=STREAM)

@@ -30,6 +30,8 @@ class Words:
     width: str = "width"
     depth: str = "depth"
     seed: str = "seed"
+    given: bool = True
+    """Whether the user can say others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def read_target(
     for word, axis in varied.items():
         if word not in taken and not rest:
             others = [each for each in taken if each not in varied]
-            raise _no_size(name, signature, others, word, axis)
+            raise _no_size(name, signature, others, word, axis if words.given else "")
     _require_arguments(name, signature, fixed, taken, rest=rest)
     declared = frozenset({*taken, *(varied if rest else ())}) - fixed.keys()
     _require_enough(name, signature, declared & _passed(words, axes) | fixed.keys())
@@ -171,11 +173,13 @@ def _no_size(
     name: str, signature: inspect.Signature, taken: list[str], word: str, axis: str
 ) -> TargetError:
     (near,) = get_close_matches(word, taken, n=1) or ("...",)
+    other = f"def target({word}): return {name.rpartition(':')[2]}({near}={word})"
     return TargetError(
         f"`{name}` takes no `{word}`",
-        expected=f"an argument that says what {axis} the model has",
+        expected=f"an argument that says what {axis or word} the model has",
         found=_written(name, signature),
-        hint=f'if it is called otherwise: {axis}_arg="{near}" (--{axis}-arg {near})',
+        hint="if it is called otherwise: "
+        + (f'{axis}_arg="{near}" (--{axis}-arg {near})' if axis else other),
     )
 
 

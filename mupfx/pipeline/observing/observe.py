@@ -20,7 +20,7 @@ from mupfx.observables.observations import Observations
 from mupfx.pipeline.checking.returns import read_made
 from mupfx.pipeline.checking.setups import Workshop, spelled
 from mupfx.pipeline.checking.surroundings import untouched
-from mupfx.pipeline.checking.target import Target, read_target
+from mupfx.pipeline.checking.target import Target, Words, read_target
 from mupfx.pipeline.checking.trainable import guarded, require_plain
 from mupfx.pipeline.observing.graphs import Call, graph_of, holds
 from mupfx.pipeline.observing.scales import predicted_gamma, richness
@@ -229,7 +229,7 @@ def _target(subject: object, asked: Observing) -> Target:
         model = subject
         target = Target(lambda: copy.deepcopy(model), type(model).__name__, declared=frozenset())
     else:
-        target = read_target(subject, axes)
+        target = read_target(subject, axes, words=Words(given=False))
     return replace(target, factory=_with_given(target, asked))
 
 

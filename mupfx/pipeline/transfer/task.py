@@ -26,7 +26,7 @@ from mupfx.pipeline.bases import made_by, read_base
 from mupfx.pipeline.checking.returns import Made
 from mupfx.pipeline.checking.setups import spelled
 from mupfx.pipeline.checking.surroundings import seed_all
-from mupfx.pipeline.checking.target import Factory, Target, read_target
+from mupfx.pipeline.checking.target import Factory, Target, Words, read_target
 from mupfx.pipeline.checking.trainable import guarded, require_plain
 from mupfx.pipeline.lowering import conversions, lower
 from mupfx.pipeline.planning import Request, make_plan
@@ -57,7 +57,8 @@ def target_of(factory: Factory, recipe: Recipe, size: Size, lr: float) -> Target
     axes = tuple(axis for axis in ("width", "depth") if getattr(size, axis) is not None)
     rate = {RATE: lr} if takes_rate(factory) else {}
     given = {**recipe.arguments, **rate}
-    return read_target(factory, axes, name=recipe.target, arguments=given)
+    words = Words(given=False)
+    return read_target(factory, axes, name=recipe.target, words=words, arguments=given)
 
 
 def task_of(factory: Factory, recipe: Recipe, trial: Trial) -> Task:
