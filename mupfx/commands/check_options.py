@@ -99,7 +99,7 @@ def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
         return None
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts):
-        raise TargetError(f"`{text}` is no list of sizes", expected=f"{option} 64,128,256")
+        raise TargetError(f"`{text}` is no list of whole numbers", expected=f"{option} 64,128,256")
     return tuple(map(int, parts))
 
 

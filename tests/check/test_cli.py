@@ -183,7 +183,7 @@ TargetError: there is no target, and `pyproject.toml` configures none
 
 def test_sizes_that_are_none() -> None:
     assert wrong_usage(f"{TARGETS}:good", "--widths", "16,x") == snapshot("""\
-TargetError: `16,x` is no list of sizes
+TargetError: `16,x` is no list of whole numbers
   expected: --widths 64,128,256
 """)
 

@@ -15,11 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from mupfx.core.run import Gradient, Run, Seen, Use
 from mupfx.core.setup import Setup
-from mupfx.errors import OptimizerError
 from mupfx.observables.gradients import Gradients
 from mupfx.observables.kept import Kept, tensors_in
 from mupfx.observables.recorder import Recorder
@@ -27,6 +25,7 @@ from mupfx.passes.groups import absolute
 from mupfx.pipeline.checking.first_step import orthogonal
 from mupfx.pipeline.checking.gradients import rms_of
 from mupfx.pipeline.checking.rates import Rates, floors, pinned
+from mupfx.pipeline.checking.trainable import require_plain
 
 STEPS = 3
 
@@ -54,7 +53,7 @@ def train(  # noqa: PLR0913 - a setup, and what to write down
         OptimizerError: An optimizer needs a closure.
     """
     for optimizer in setup.optimizers:
-        _require_plain(optimizer)
+        require_plain(optimizer)
     with torch.random.fork_rng(), torch.enable_grad(), _eager():
         torch.manual_seed(setup.seed)
         return _Training(setup, starts=starts, means=means, first=first).run(steps, recorded)
@@ -199,21 +198,6 @@ def _together(seen: Sequence[Mapping[Use, Seen]]) -> dict[Use, Seen]:
 
 def _rms(values: Sequence[float]) -> float:
     return math.sqrt(sum(v * v for v in values) / len(values))
-
-
-def _require_plain(optimizer: Optimizer) -> None:
-    """Refuse optimizers that evaluate the model themselves.
-
-    Raises:
-        OptimizerError: This one does.
-    """
-    closure = inspect.signature(optimizer.step).parameters.get("closure")
-    if closure is not None and closure.default is inspect.Parameter.empty:
-        raise OptimizerError(
-            "an optimizer that evaluates the model several times a step cannot be followed",
-            found=type(optimizer).__name__,
-            hint="check with the optimizer that trains at scale",
-        )
 
 
 def _advance(scheduler: Any, loss: float) -> None:
