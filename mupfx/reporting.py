@@ -16,7 +16,7 @@ from mupfx.core.transfer import Transfer
 from mupfx.errors import MupfxError
 from mupfx.observables.observations import Observations
 from mupfx.pipeline.analysis import Options
-from mupfx.pipeline.reporting import Wanted, described, exponents
+from mupfx.pipeline.reporting import Wanted, described, exponents, require_of_one_model
 from mupfx.render.page.facts import Facts
 from mupfx.render.page.page import page
 from mupfx.tables.parametrizations import parametrization as table_of
@@ -74,7 +74,8 @@ def report(  # noqa: PLR0913 - each is an answer that only the user can give
         The path.
 
     Raises:
-        MupfxError: As for ``convert``; or the file cannot be written.
+        MupfxError: As for ``convert``; or what was measured is of another model; or the file
+            cannot be written.
     """
     name = title or ("plan" if isinstance(model, Plan) else _name_of(model))
     if isinstance(model, Plan):
@@ -91,10 +92,19 @@ def report(  # noqa: PLR0913 - each is an answer that only the user can give
         )
         found = described(model, args, kwargs or {}, wanted)
         facts = Facts(name, *found)
+    measured = {
+        "the check": _measured(check) if check else (),
+        "what was observed": [row.parameter for row in observe.rows] if observe else (),
+    }
+    require_of_one_model(facts.analysis, facts.plan, measured)
     whole = replace(facts, check=check, rules=rules(), transfer=transfer, every_layer=every_layer)
     if observe is not None:
         whole = replace(whole, observed=observe.rows, exponents=exponents(observe))
     return _written(page(whole), Path(path))
+
+
+def _measured(check: Report) -> list[str]:
+    return [*(q.parameter for q in check.quantities), *(s.parameter for s in check.slopes)]
 
 
 def _name_of(model: object) -> str:

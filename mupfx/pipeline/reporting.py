@@ -1,6 +1,6 @@
 """What a page says of a model: its analysis and its plan, made without changing it."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +12,7 @@ from mupfx.core.hyperparameters import NO_CHOICES, Hyperparameters
 from mupfx.core.observed import Exponent
 from mupfx.core.parametrization import Parametrization
 from mupfx.core.plan import Plan
-from mupfx.errors import ObserveError
+from mupfx.errors import ObserveError, TargetError
 from mupfx.observables.observations import AXES, Observations
 from mupfx.passes.capture import unwrapped
 from mupfx.passes.preflight import preflight
@@ -64,6 +64,36 @@ def described(
     )
     analysis = run_analysis(inner, *call, given, _growing(wanted))
     return analysis, make_plan(inner, analysis, request).plan
+
+
+def require_of_one_model(
+    analysis: Analysis | None, plan: Plan | None, named: Mapping[str, Iterable[str]]
+) -> None:
+    """Refuse measurements of another model.
+
+    Args:
+        analysis: Of the model, if there is one.
+        plan: Of the model, if there is one.
+        named: Parameters that something was measured of, by what it is.
+
+    Raises:
+        TargetError: The model has none of them.
+    """
+    own = {*(analysis.roles if analysis else ()), *(plan.parameters if plan else ())}
+    for what, names in named.items():
+        measured = {name for several in names for name in several.split(", ") if name}
+        if own and measured and not any(_ends_alike(name, own) for name in measured):
+            raise TargetError(
+                f"{what} is of another model",
+                expected=f"parameters such as {min(own)}",
+                found=f"{min(measured)}, and {len(measured) - 1} others",
+            )
+
+
+def _ends_alike(name: str, own: Container[str]) -> bool:
+    """Whether a model has a parameter of a name, but for what wrappers put before it."""
+    parts = name.split(".")
+    return any(".".join(parts[at:]) in own for at in range(len(parts)))
 
 
 def exponents(observed: Observations) -> tuple[Exponent, ...]:

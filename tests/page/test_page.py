@@ -140,6 +140,19 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         mupfx.report(gpt()[1], tmp_path / "nowhere" / "page.html")
 
 
+def test_measurements_of_another_model_are_refused(tmp_path: Path) -> None:
+    model, args = example(width=64)
+    page = tmp_path / "page.html"
+    for wrapped in ("tokens.weight", "_orig_mod.tokens.weight"):
+        mupfx.report(model, page, args, check=replace(checked(), slopes=(slope(wrapped, 0.0),)))
+    page.unlink()
+    with pytest.raises(MupfxError, match=r"the check is of another model\n  expected: .*bias"):
+        mupfx.report(model, page, args, check=replace(checked(), slopes=(slope("far", 0.0),)))
+    with pytest.raises(MupfxError, match="what was observed is of another model"):
+        mupfx.report(model, page, args, observe=mupfx.Observations("far", observations()))
+    assert not page.exists()
+
+
 def test_the_verdict_and_its_findings(whole: str) -> None:
     tree = Tree(whole)
     assert "grows <img" in tree.text
