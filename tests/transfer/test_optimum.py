@@ -1,6 +1,7 @@
 """The fit of a best rate: exact where curves are parabolas, honest about noise and ends."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import log2
 from random import Random
 
@@ -104,8 +105,13 @@ def test_one_seed_has_no_interval() -> None:
 
 
 def test_seeds_that_agree_have_a_narrow_interval() -> None:
-    found = fitted(curve(lambda x: (x + 6) ** 2, seeds=3)).optimum
+    alike = curve(lambda x: (x + 6) ** 2, seeds=3)
+    losses = tuple(
+        tuple((loss or 0.0) + 0.1 * i for i, loss in enumerate(row)) for row in alike.losses
+    )
+    found = fitted(replace(alike, losses=losses)).optimum
     assert found.interval == pytest.approx((2**-6, 2**-6))
+    assert fitted(alike).optimum.interval is None
 
 
 @pytest.mark.parametrize("seeds", [3, 4])
