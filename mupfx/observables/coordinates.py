@@ -35,6 +35,8 @@ BY_EXAMPLES = frozenset(
 EXAMPLES = 4
 BY_ROWS = frozenset({aten.linear, aten.layer_norm, aten.rms_norm})
 """Ops whose result for some rows is that of these rows, where they look at the last axis alone."""
+FEW = 16384
+"""Entries of a value that may be kept for the length of a run."""
 SMALL = 65536
 """Entries of a change that may be kept for the length of a run."""
 
@@ -57,6 +59,8 @@ class Coordinates:
         self.samples: dict[fx.Node, Tensor] = {}
         """At the start."""
         self.now: dict[fx.Node, Tensor] = {}
+        self.values: dict[fx.Node, Tensor] = {}
+        """Few entries each, to be measured together at the end of a run."""
         self.own: dict[fx.Node, Tensor] = {}
         """Small own updates, to be measured together."""
         self.shadows: dict[fx.Node, Any] = {}
@@ -76,6 +80,7 @@ class Coordinates:
         self.moved = moved
         self.found = {}
         self.now = {}
+        self.values = {}
         self.own = {}
         for node in self.fleeting:
             self.shadows.pop(node, None)
@@ -98,7 +103,10 @@ class Coordinates:
             else:
                 self._take(node, "own_update", "own_update_mean_abs", change)
         if shown:
-            self._take(node, "rms", "mean_abs", tensor)
+            if tensor.numel() <= FEW:
+                self.values[node] = tensor
+            else:
+                self._take(node, "rms", "mean_abs", tensor)
             self.now[node] = sample(tensor)
             self.samples.setdefault(node, self.now[node])
 
@@ -146,30 +154,33 @@ class Coordinates:
             for node, now in self.now.items()
             if now is not self.samples[node] and now.shape == self.samples[node].shape
         }
-        taken = _together(self.own, "own_update") | _together(changes, "update")
-        self.own = {}
+        values = {node: value.reshape(-1) for node, value in self.values.items()}
+        taken = _together(values, "rms", "mean_abs")
+        taken |= _together(self.own, "own_update", "own_update_mean_abs")
+        taken |= _together(changes, "update", "update_mean_abs")
+        self.values, self.own = {}, {}
         if not self.found:
             return taken
-        values = [value for value, _ in self.found.values()]
-        if len({(value.dtype, value.device) for value in values}) > 1:
-            values = [value.to(values[0].device, torch.float64) for value in values]
-        pairs = zip(self.found.items(), torch.stack(values).tolist(), strict=True)
+        raw = [value for value, _ in self.found.values()]
+        if len({(value.dtype, value.device) for value in raw}) > 1:
+            raw = [value.to(raw[0].device, torch.float64) for value in raw]
+        pairs = zip(self.found.items(), torch.stack(raw).tolist(), strict=True)
         return {key: value * factor for (key, (_, factor)), value in pairs} | taken
 
 
-def _together(changes: Mapping[fx.Node, Tensor], name: str) -> dict[Key, float]:
+def _together(entries: Mapping[fx.Node, Tensor], rms: str, mean: str) -> dict[Key, float]:
     """Statistics of rows of entries; those of one length at once."""
     found: dict[Key, float] = {}
     alike: dict[object, list[fx.Node]] = {}
-    for node, row in changes.items():
+    for node, row in entries.items():
         alike.setdefault((row.shape, row.dtype, row.device), []).append(node)
     for nodes in alike.values():
-        rows = torch.stack([changes[node] for node in nodes])
+        rows = torch.stack([entries[node] for node in nodes])
         many = max(rows.shape[1], 1)
         sizes, sums = (numbers.tolist() for numbers in of_rows(rows))
         for node, size, total in zip(nodes, sizes, sums, strict=True):
-            found[node, name] = size / sqrt(many)
-            found[node, f"{name}_mean_abs"] = total / many
+            found[node, rms] = size / sqrt(many)
+            found[node, mean] = total / many
     return found
 
 
