@@ -1,6 +1,7 @@
 """``mupfx report`` and ``mupfx plot``: files in, files out; the line printed is where they are."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,13 @@ def test_every_layer(tmp_path: Path) -> None:
 
 
 def test_a_plan_with_what_was_measured(tmp_path: Path) -> None:
-    printed("convert", *WIDE, "--out", str(tmp_path / "made"))
+    gpt = ("mupfx.demo.gpt:example", "--arg", "width=64", "--base", "32")
+    printed("convert", *gpt, "--out", str(tmp_path / "made"))
     (tmp_path / "check.json").write_text(report_json(checked()))
-    Observations("t", observations()).to_csv(tmp_path / "seen.csv")
+    seen = tuple(
+        replace(row, parameter=row.parameter and "tokens.weight") for row in observations()
+    )
+    Observations("t", seen).to_csv(tmp_path / "seen.csv")
     out = tmp_path / "page.html"
     printed(
         *("report", "--plan", str(tmp_path / "made" / "plan.json"), "--out", str(out)),
