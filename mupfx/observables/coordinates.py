@@ -35,10 +35,8 @@ BY_EXAMPLES = frozenset(
 EXAMPLES = 4
 BY_ROWS = frozenset({aten.linear, aten.layer_norm, aten.rms_norm})
 """Ops whose result for some rows is that of these rows, where they look at the last axis alone."""
-FEW = 16384
-"""Entries of a value that may be kept for the length of a run."""
 SMALL = 65536
-"""Entries of a change that may be kept for the length of a run."""
+"""Entries of a value, or of a change, that may be kept for the length of a run."""
 
 Key = tuple[fx.Node, str]
 
@@ -60,7 +58,7 @@ class Coordinates:
         """At the start."""
         self.now: dict[fx.Node, Tensor] = {}
         self.values: dict[fx.Node, Tensor] = {}
-        """Few entries each, to be measured together at the end of a run."""
+        """Small ones, to be measured together at the end of a run."""
         self.own: dict[fx.Node, Tensor] = {}
         """Small own updates, to be measured together."""
         self.shadows: dict[fx.Node, Any] = {}
@@ -103,7 +101,7 @@ class Coordinates:
             else:
                 self._take(node, "own_update", "own_update_mean_abs", change)
         if shown:
-            if tensor.numel() <= FEW:
+            if tensor.numel() <= SMALL:
                 self.values[node] = tensor
             else:
                 self._take(node, "rms", "mean_abs", tensor)
