@@ -40,7 +40,7 @@ class Quantity:
     """``init std``, ``learning rate``, ``weight decay``, ``eps`` or ``multiplier``."""
     axis: str
     values: tuple[float, ...]
-    """Effective values at the sizes that were read: the smallest, one between, the largest."""
+    """Effective values at the sizes that were read: the smallest and the largest, some between."""
     measured: float | None
     """The exponent that they show; None where there is none (zeros)."""
     expected: float | None

@@ -67,8 +67,7 @@ class Coordinates:
         """A number on the device, and what it is to be multiplied by."""
         self.moved = False
         turns = graph.turns if start is not None else ()
-        kinds = {turn.node: graph.kinds[turn.node] for turn in turns}
-        self.of_start = {t.node: t for t in turns if kinds[t.node] is Kind.PARAMETER}
+        self.of_start = {t.node: t for t in turns if graph.kinds[t.node] is Kind.PARAMETER}
         self.mixing = {t.node: t for t in turns if _calls(t.node) and graph.mixes(t.node)}
         self.fleeting = _fleeting(self.of_start)
         self.drawing = {node for node in self.mixing if _draws(node)}
@@ -137,10 +136,7 @@ class Coordinates:
     def _own_update(self, turn: Turn, value: Tensor, inputs: Inputs) -> Tensor:
         args, kwargs = self._at_start(turn, inputs)
         args, value = _sampled(turn.node, args, value)
-        if turn.node in self.drawing:
-            with torch.random.fork_rng():
-                other = first_tensor(turn.node.target(*args, **kwargs))  # type: ignore[operator]
-        else:
+        with torch.random.fork_rng(enabled=turn.node in self.drawing):
             other = first_tensor(turn.node.target(*args, **kwargs))  # type: ignore[operator]
         assert other is not None
         return value - other

@@ -68,18 +68,23 @@ def test_kernel_change_and_differential() -> None:
     assert found["ntk_change", 5] == pytest.approx(float((now - before).norm() / before.norm()))
 
 
-def test_what_is_not_trained_is_no_part_of_it() -> None:
-    model = net()
-    model[0].requires_grad_(requires_grad=False)
-    x = torch.randn(3, 2, dtype=torch.float64)
-    seen = mupfx.observe(
+def at_the_start(model: nn.Module, x: Tensor, but: int = 0) -> mupfx.Observations:
+    """The kernel before any step, of all parameters but the first few."""
+    return mupfx.observe(
         model,
         x,
         lambda m, b: (m(b) - 1).pow(2).mean(),
         what="ntk",
         steps=[0],
-        optimizer=lambda m: torch.optim.SGD(list(m.parameters())[2:], lr=RATE),
+        optimizer=lambda m: torch.optim.SGD(list(m.parameters())[but:], lr=RATE),
     )
+
+
+def test_what_is_not_trained_is_no_part_of_it() -> None:
+    model = net()
+    model[0].requires_grad_(requires_grad=False)
+    x = torch.randn(3, 2, dtype=torch.float64)
+    seen = at_the_start(model, x, but=2)
     features = torch.cat([model[:2](x), torch.ones(3, 1, dtype=torch.float64)], 1).detach()
     (found,) = seen.where(quantity="ntk").rows
     assert found.value == pytest.approx(size(RATE * features @ features.T), rel=1e-12)
@@ -89,15 +94,7 @@ def test_the_differential_is_relative_to_the_kernel_of_its_own_outputs() -> None
     torch.manual_seed(1)
     model = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 3)).double()
     x = torch.randn(7, 2, dtype=torch.float64)
-    seen = mupfx.observe(
-        model,
-        x,
-        lambda m, b: (m(b) - 1).pow(2).mean(),
-        what="ntk",
-        steps=[0],
-        optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=RATE),
-    )
-    (found,) = seen.where(quantity="dntk").rows
+    (found,) = at_the_start(model, x).where(quantity="dntk").rows
     places = torch.linspace(0, 20, 8, dtype=torch.float64).round().long()[:4]
     start, step = rows(model, x)[places], 1e-5
     flat = nn.utils.parameters_to_vector(model.parameters()).detach()
